@@ -1,0 +1,1 @@
+"""Running the product: embedded servers, the supervisor behind `make run`."""

@@ -1,0 +1,47 @@
+"""Programs that tests need and no wheel brings: installed on Debian as root, else named."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+# Program, Debian package, which tests need it. slapd lives where ordinary users do not look.
+NEEDS = [
+    ("chromium", "chromium", "tests/browser"),
+    ("slapd", "slapd", "tests of LDAP login services"),
+]
+SEARCH_PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
+
+
+def find(program: str) -> str | None:
+    """Where the program is; tests start it from there."""
+    return shutil.which(program, path=SEARCH_PATH)
+
+
+def main() -> None:
+    missing = [need for need in NEEDS if not find(need[0])]
+    if not missing:
+        return
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        install([package for _, package, _ in missing])
+        return
+    for program, package, tests in missing:
+        sys.stdout.write(f"{tests} need {program} (Debian package {package}): they are skipped.\n")
+
+
+def install(packages: list[str]) -> None:
+    sys.stdout.write(f"Installing {' and '.join(packages)} for the tests ...\n")
+    sys.stdout.flush()
+    # Debian would start slapd as a service right away; the tests start their own.
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+    for command in (
+        ["apt-get", "update", "-qq"],
+        ["apt-get", "install", "-qq", "-y", "--no-install-recommends", *packages],
+    ):
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode:
+            sys.exit(f"{' '.join(command)} failed: {done.stderr.strip()[-500:]}")
+
+
+if __name__ == "__main__":
+    main()
