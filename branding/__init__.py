@@ -1,0 +1,1 @@
+"""How the pages that an end-user sees look: brands, templates, styles, languages."""

@@ -1,0 +1,74 @@
+"""Renders an end-user page: in the brand's look and language, never stored, never referred to."""
+
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.utils import translation
+from django.utils.cache import patch_vary_headers
+
+from branding.languages import CODES, best_language
+from branding.models import Brand
+
+
+def render_page(
+    request: HttpRequest,
+    template: str,
+    brand: Brand | None,
+    status: int = 200,
+    **context: object,
+) -> HttpResponse:
+    """One of `branding/*.html` with the context that its first comment names.
+
+    The language is active only while rendering: pass lazy translations (`gettext_lazy`).
+    """
+    language = _language(request, brand)
+    with translation.override(language):
+        body = render_to_string(
+            template, {**context, "brand": brand, "language": language}, request
+        )
+    return _answer(body, language, status)
+
+
+def render_error(  # noqa: PLR0913, PLR0917 (what the page shows, nothing more)
+    request: HttpRequest,
+    brand: Brand | None,
+    heading: str,
+    message: str,
+    reference: str = "",
+    status: int = 400,
+) -> HttpResponse:
+    """The error page. Needs no database, session or context processor, so it shows in an outage."""
+    language = _language(request, brand)
+    with translation.override(language):
+        body = render_to_string(
+            "branding/error.html",
+            {
+                "brand": brand,
+                "language": language,
+                "title": heading,
+                "heading": heading,
+                "message": message,
+                "reference": reference,
+            },
+        )
+    return _answer(body, language, status)
+
+
+def _language(request: HttpRequest, brand: Brand | None) -> str:
+    offered = brand.languages if brand else CODES
+    return best_language(request.headers.get("Accept-Language", ""), offered)
+
+
+def _answer(body: str, language: str, status: int) -> HttpResponse:
+    response = HttpResponse(
+        body,
+        status=status,
+        headers={
+            "Cache-Control": "no-store",
+            "Content-Language": language,
+            # Not no-referrer: browsers then post our own forms with `Origin: null`, and the CSRF
+            # check refuses them. Other sites get no more from this: nothing.
+            "Referrer-Policy": "same-origin",
+        },
+    )
+    patch_vary_headers(response, ["Accept-Language"])
+    return response
