@@ -1,0 +1,1 @@
+"""Users, and the login services that know them."""

@@ -1,0 +1,33 @@
+"""The `local` login service: accounts of this database, Argon2."""
+
+from django.contrib.auth.hashers import check_password, make_password
+
+from idp.accounts.models import LocalAccount, LoginService
+from idp.accounts.outcomes import Identity, Outcome, Refused
+
+MAX_PASSWORD_CHARACTERS = 1024
+
+
+def check(service: LoginService, username: str, password: str) -> Outcome:
+    """An unknown name costs the same as a wrong password, so that names cannot be found by time."""
+    if "\0" in username or "\0" in password or len(password) > MAX_PASSWORD_CHARACTERS:
+        return Refused("malformed credentials")
+    account = LocalAccount.objects.filter(login_service=service, username__iexact=username).first()
+    if account is None:
+        make_password(password)
+        return Refused("unknown user name")
+
+    def rehash(raw_password: str) -> None:
+        account.password = make_password(raw_password)
+        account.save(update_fields=["password"])
+
+    if not check_password(password, account.password, setter=rehash):
+        return Refused("wrong password")
+    if not account.is_active:
+        return Refused("inactive account")
+    return Identity(str(account.external_id), account.username, account.claims)
+
+
+def set_password(account: LocalAccount, password: str) -> None:
+    """Gives the account a new password, hashed."""
+    account.password = make_password(password)

@@ -1,0 +1,8 @@
+"""The ground floor's Django app: users, login services and what all floors share."""
+
+from django.apps import AppConfig
+
+
+class IDPConfig(AppConfig):
+    name = "idp"
+    default_auto_field = "django.db.models.BigAutoField"
