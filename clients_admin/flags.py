@@ -1,0 +1,186 @@
+"""The registry of client flags: every key of a client's additional information that has a meaning.
+
+The admin's key/value table, the YAML schema, the validation and the documentation are made from
+`FLAGS`; the rest of the product reads flags through the typed `ClientFlags`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import Any
+
+MINUTE, HOUR, DAY = 60, 3600, 86400
+
+
+class Kind(StrEnum):
+    SECONDS = "seconds"
+    CHOICE = "choice"
+    TEXT = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """One typed key. `minimum` and `maximum` bound a number, or the length of a text."""
+
+    name: str
+    kind: Kind
+    default: int | str
+    help: str
+    minimum: int = 0
+    maximum: int = 0
+    choices: tuple[str, ...] = ()
+
+    def problem_with(self, value: object) -> str | None:
+        """What is wrong with `value`, as one sentence; None when it is fine."""
+        match self.kind:
+            case Kind.SECONDS:
+                if not isinstance(value, int) or isinstance(value, bool):
+                    return "must be a whole number of seconds"
+                if not self.minimum <= value <= self.maximum:
+                    return f"must be between {self.minimum} and {self.maximum} seconds"
+            case Kind.CHOICE:
+                if value not in self.choices:
+                    return f"must be one of {', '.join(self.choices)}"
+            case Kind.TEXT:
+                if not isinstance(value, str):
+                    return "must be text"
+                if not self.minimum <= len(value) <= self.maximum:
+                    return f"must have {self.minimum} to {self.maximum} characters"
+        return None
+
+
+FLAGS: tuple[Flag, ...] = (
+    Flag(
+        "access_token_seconds",
+        Kind.SECONDS,
+        2 * HOUR,
+        "How long an access token lives.",
+        minimum=1,
+        maximum=30 * DAY,
+    ),
+    Flag(
+        "refresh_token_seconds",
+        Kind.SECONDS,
+        90 * DAY,
+        "How long a refresh token lives when it is not used.",
+        minimum=1,
+        maximum=400 * DAY,
+    ),
+    Flag(
+        "refresh_expiry",
+        Kind.CHOICE,
+        "sliding",
+        "sliding: each refresh starts the lifetime anew. fixed: the successor inherits the "
+        "deadline of the first login. sliding_capped: sliding, but never past refresh_max_seconds "
+        "after the login.",
+        choices=("sliding", "fixed", "sliding_capped"),
+    ),
+    Flag(
+        "refresh_max_seconds",
+        Kind.SECONDS,
+        365 * DAY,
+        "With sliding_capped: the longest that one login may last.",
+        minimum=1,
+        maximum=1000 * DAY,
+    ),
+    Flag(
+        "refresh_rotation",
+        Kind.CHOICE,
+        "rotate",
+        "rotate: each refresh gives a new refresh token. keep: the same one stays valid.",
+        choices=("rotate", "keep"),
+    ),
+    Flag(
+        "refresh_grace_seconds",
+        Kind.SECONDS,
+        10,
+        "How long a rotated refresh token still gets the identical answer, so that an answer "
+        "lost on the wire logs nobody out. 0 switches it off.",
+        minimum=0,
+        maximum=HOUR,
+    ),
+    Flag(
+        "jwt_seconds",
+        Kind.SECONDS,
+        5 * MINUTE,
+        "How long a gateway JWT made for this client lives; never longer than its access token.",
+        minimum=10,
+        maximum=HOUR,
+    ),
+    Flag(
+        "jwt_audience",
+        Kind.TEXT,
+        "services",
+        "The audience of gateway JWTs made for this client.",
+        minimum=1,
+        maximum=200,
+    ),
+    Flag(
+        "id_token_seconds",
+        Kind.SECONDS,
+        HOUR,
+        "How long an ID token is valid.",
+        minimum=10,
+        maximum=DAY,
+    ),
+    Flag(
+        "id_token_alg",
+        Kind.CHOICE,
+        "RS256",
+        "The algorithm that signs this client's ID tokens.",
+        choices=("RS256", "ES256"),
+    ),
+    Flag(
+        "consent",
+        Kind.CHOICE,
+        "remember",
+        "never: a client of our own, users are not asked. remember: users are asked once for each "
+        "scope. always: users are asked each time.",
+        choices=("never", "remember", "always"),
+    ),
+)
+BY_NAME = {flag.name: flag for flag in FLAGS}
+
+
+@dataclass(frozen=True, slots=True)
+class ClientFlags:
+    """All flags of one client with their effective values."""
+
+    access_token_seconds: int
+    refresh_token_seconds: int
+    refresh_expiry: str
+    refresh_max_seconds: int
+    refresh_rotation: str
+    refresh_grace_seconds: int
+    jwt_seconds: int
+    jwt_audience: str
+    id_token_seconds: int
+    id_token_alg: str
+    consent: str
+
+    @classmethod
+    def of(cls, additional_information: Mapping[str, Any]) -> "ClientFlags":
+        """The effective flags: what is set here, or else the default."""
+        return cls(
+            **{f.name: additional_information.get(f.name, BY_NAME[f.name].default)
+               for f in fields(cls)}
+        )  # fmt: skip
+
+
+def problems(additional_information: object) -> dict[str, str]:
+    """What is wrong, by flag name; empty when all is fine.
+
+    A key that the registry does not know is kept as long as it is text: it belongs to somebody
+    else's tooling.
+    """
+    if not isinstance(additional_information, dict):
+        return {"": "must be a table of flags"}
+    found = {}
+    for name, value in additional_information.items():
+        if flag := BY_NAME.get(name):
+            problem = flag.problem_with(value)
+        else:
+            problem = None if isinstance(value, str) else "is no known flag, so it must be text"
+        if problem:
+            found[name] = problem
+    return found

@@ -1,0 +1,252 @@
+"""Clients, their secrets, and the scopes and scope groups that they may use."""
+
+import re
+from typing import ClassVar
+from urllib.parse import urlsplit
+
+from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
+from django.db import models
+from django.utils import timezone
+from oauth2_provider.models import AbstractApplication
+
+from clients_admin.flags import ClientFlags, problems
+from clients_admin.scopes import expand
+
+# RFC 6749 section 3.3: scope-token = 1*( %x21 / %x23-5B / %x5D-7E ); `*` alone is ours.
+scope_name = RegexValidator(
+    re.compile(r"\A(?!\*\Z)[\x21\x23-\x5b\x5d-\x7e]+\Z"),
+    "A scope is printable ASCII without spaces, quotes or backslashes, and not just *.",
+)
+# RFC 6749 appendix A.1: client-id = *VSCHAR; without the colon and percent sign, which Basic
+# authentication would have to escape.
+client_id_syntax = RegexValidator(
+    re.compile(r"\A[A-Za-z0-9._~-]+\Z"), "Use letters, digits, dots, dashes and underscores."
+)
+
+
+class Scope(models.Model):
+    """A right that a client may ask for; its description is what a user reads on consent."""
+
+    name = models.CharField(max_length=100, unique=True, validators=[scope_name])
+    description = models.CharField(
+        max_length=200, blank=True, help_text="In plain words, as users read it: “See your orders”."
+    )
+
+    class Meta:
+        ordering: ClassVar = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean(self) -> None:
+        if ScopeGroup.objects.filter(name=self.name).exists():
+            raise ValidationError({"name": "A scope group has this name."})
+
+
+class ScopeGroup(models.Model):
+    """A name for several scopes and other groups, opened when a token is looked at."""
+
+    name = models.CharField(max_length=100, unique=True, validators=[scope_name])
+    description = models.CharField(max_length=200, blank=True)
+    scopes = models.ManyToManyField(Scope, blank=True, related_name="groups")
+    groups = models.ManyToManyField(
+        "self", symmetrical=False, blank=True, related_name="contained_in"
+    )
+
+    class Meta:
+        ordering: ClassVar = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean(self) -> None:
+        if Scope.objects.filter(name=self.name).exists():
+            raise ValidationError({"name": "A scope has this name."})
+
+
+def scope_group_members() -> dict[str, list[str]]:
+    """All groups as `{group: [scope or group, …]}`, in two queries."""
+    members: dict[str, list[str]] = {name: [] for name in ScopeGroup.objects.values_list(
+        "name", flat=True
+    )}  # fmt: skip
+    pairs = ScopeGroup.objects.filter(scopes__isnull=False).values_list("name", "scopes__name")
+    nested = ScopeGroup.objects.filter(groups__isnull=False).values_list("name", "groups__name")
+    for name, member in pairs.union(nested):
+        members[name].append(member)
+    return members
+
+
+class GrantType(models.TextChoices):
+    """The values of `grant_type` (RFC 6749, RFC 8693) that a client can be given."""
+
+    AUTHORIZATION_CODE = "authorization_code", "Authorization code (a user signs in)"
+    CLIENT_CREDENTIALS = "client_credentials", "Client credentials (the client itself)"
+    REFRESH_TOKEN = "refresh_token", "Refresh token"
+    TOKEN_EXCHANGE = (
+        "urn:ietf:params:oauth:grant-type:token-exchange",
+        "Token exchange (access token to gateway JWT)",
+    )
+
+
+def validate_uri(uri: str) -> None:
+    """RFC 6749 section 3.1.2: an absolute URI without a fragment; http for loopback only."""
+    parts = urlsplit(uri)
+    if not parts.scheme or "#" in uri or not (parts.netloc or parts.path):
+        raise ValidationError(f"“{uri}” is not an absolute URI without a fragment.")
+    if parts.scheme in {"javascript", "data", "vbscript", "file", "about", "blob"}:
+        raise ValidationError(f"“{uri}”: the scheme {parts.scheme} is not allowed.")
+    if parts.scheme in {"http", "https"} and not parts.hostname:
+        raise ValidationError(f"“{uri}” has no host.")
+    if parts.username is not None or "*" in uri or "\\" in uri:
+        raise ValidationError(f"“{uri}” must not hold credentials, wildcards or backslashes.")
+    if parts.scheme == "http" and parts.hostname not in {"127.0.0.1", "::1", "localhost"}:
+        raise ValidationError(f"“{uri}”: plain http is for loopback addresses only.")
+
+
+class Client(AbstractApplication):
+    """An application registered here. Extends the toolkit's application; see decision 0004."""
+
+    # Replaced below, or not offered: one grant type, one slowly hashed secret, an owner, the
+    # consent switch (a flag here), HS256, and two ways of registering that we do not have.
+    authorization_grant_type = None
+    client_secret = None
+    hash_client_secret = None
+    user = None
+    skip_authorization = None
+    algorithm = None
+    registration_source = None
+    cimd_expires_at = None
+
+    id = models.AutoField(primary_key=True)
+    client_id = models.CharField(
+        "client ID", max_length=100, unique=True, validators=[client_id_syntax]
+    )
+    description = models.TextField(blank=True, help_text="What it is and whom to call.")
+    is_active = models.BooleanField("active", default=True)
+    grant_types = ArrayField(
+        models.CharField(max_length=60, choices=GrantType), default=list, blank=True
+    )
+    scopes = models.ManyToManyField(Scope, blank=True, related_name="clients")
+    scope_groups = models.ManyToManyField(ScopeGroup, blank=True, related_name="clients")
+    brand = models.ForeignKey(
+        "branding.Brand", null=True, blank=True, on_delete=models.PROTECT, related_name="clients"
+    )
+    login_services = models.ManyToManyField(
+        "idp.LoginService", through="ClientLoginService", related_name="clients"
+    )
+    flags = models.JSONField("additional information", default=dict, blank=True)
+
+    class Meta(AbstractApplication.Meta):
+        ordering: ClassVar = ["client_id"]
+
+    def __str__(self) -> str:
+        return self.name or self.client_id
+
+    def clean(self) -> None:
+        """Checks what one row can say; everything wrong is reported, each beside its field."""
+        errors: dict[str, list[str]] = {}
+        for field in ("redirect_uris", "post_logout_redirect_uris"):
+            for uri in getattr(self, field).split():
+                try:
+                    validate_uri(uri)
+                except ValidationError as error:
+                    errors.setdefault(field, []).extend(error.messages)
+        if GrantType.AUTHORIZATION_CODE in self.grant_types and not self.redirect_uris.split():
+            errors.setdefault("redirect_uris", []).append(
+                "The authorization code grant needs at least one redirect URI."
+            )
+        if self.client_type == self.CLIENT_PUBLIC:
+            confidential = {GrantType.CLIENT_CREDENTIALS, GrantType.TOKEN_EXCHANGE}
+            if kept := confidential.intersection(self.grant_types):
+                errors["grant_types"] = [
+                    f"A public client cannot have {', '.join(sorted(kept))}."
+                ]  # RFC 6749 section 4.4: "MUST only be used by confidential clients".
+        if wrong := problems(self.flags):
+            errors["flags"] = [f"{name}: {problem}" for name, problem in wrong.items()]
+        if errors:
+            raise ValidationError(errors)
+
+    @property
+    def is_confidential(self) -> bool:
+        return self.client_type == self.CLIENT_CONFIDENTIAL
+
+    @property
+    def effective_flags(self) -> ClientFlags:
+        return ClientFlags.of(self.flags)
+
+    def allows_grant_type(self, *grant_types: str) -> bool:
+        return any(grant_type in self.grant_types for grant_type in grant_types)
+
+    def is_usable(self, request: object) -> bool:
+        return self.is_active
+
+    def redirect_uri_allowed(self, uri: str) -> bool:
+        """RFC 9700 section 2.1: "exact string matching", ports of loopback addresses aside."""
+        return _matches_exactly(uri, self.redirect_uris.split())
+
+    def post_logout_redirect_uri_allowed(self, uri: str) -> bool:
+        return _matches_exactly(uri, self.post_logout_redirect_uris.split())
+
+    def allowed_scopes(self) -> frozenset[str]:
+        """Every scope that this client may have now, its groups opened; three queries."""
+        names = [
+            *self.scopes.values_list("name", flat=True),
+            *self.scope_groups.values_list("name", flat=True),
+        ]
+        return expand(names, scope_group_members())
+
+    def ordered_login_services(self) -> models.QuerySet:
+        """The enabled login services, in the order in which passwords are tried."""
+        return self.login_services.filter(is_enabled=True).order_by("clientloginservice__position")
+
+
+_LOOPBACK = re.compile(r"\Ahttp://(127\.0\.0\.1|\[::1\])(?::\d{1,5})?(?=/|\?|\Z)")
+
+
+def _matches_exactly(uri: str, registered: list[str]) -> bool:
+    if uri in registered:
+        return True
+    # RFC 8252 section 7.3: "MUST allow any port to be specified at the time of the request for
+    # loopback IP redirect URIs".
+    if not _LOOPBACK.match(uri):
+        return False
+    portless = _LOOPBACK.sub(r"http://\1", uri)
+    return any(portless == _LOOPBACK.sub(r"http://\1", known) for known in registered)
+
+
+class ClientLoginService(models.Model):
+    """One login service of a client, with its place in the order of trying."""
+
+    client = models.ForeignKey(Client, on_delete=models.CASCADE)
+    login_service = models.ForeignKey("idp.LoginService", on_delete=models.PROTECT)
+    position = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        ordering: ClassVar = ["position", "id"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["client", "login_service"], name="client_login_service_unique"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.client} signs in at {self.login_service}"
+
+
+class ClientSecret(models.Model):
+    """A secret of a client, as a keyed hash; two may live at once while one replaces the other."""
+
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="secrets")
+    digest = models.BinaryField(max_length=32, editable=False)
+    key_id = models.BinaryField(max_length=4, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        ordering: ClassVar = ["-created_at", "-id"]
+
+    def __str__(self) -> str:
+        return f"Secret of {self.client} made at {self.created_at:%Y-%m-%d %H:%M}"
