@@ -1,0 +1,1 @@
+"""Every token and every protocol answer."""

@@ -1,0 +1,130 @@
+"""The rows behind tokens, consents and keys.
+
+The three token tables are partitioned by id (decision 0002): they are made by hand-written SQL in
+the first migration, written only by `issue` and ended only by `revoke` and `cleanup`.
+"""
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+from tokens.keys.models import SigningKey
+
+__all__ = [
+    "AccessToken",
+    "AuthorizationCode",
+    "Consent",
+    "DeviceGrant",
+    "IDToken",
+    "RefreshToken",
+    "SigningKey",
+]
+
+
+def _reference_to(model: str, **options: object) -> models.ForeignKey:
+    """A foreign key without a constraint or an index of its own: token rows die by partition."""
+    return models.ForeignKey(
+        model,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+        **options,
+    )
+
+
+class TokenRow(models.Model):
+    """What all token rows have. `scope` is `*` or a space-separated frozen list."""
+
+    id = models.BigIntegerField(primary_key=True)
+    nonce = models.BigIntegerField()
+    client = _reference_to(settings.OAUTH2_PROVIDER_APPLICATION_MODEL)
+    user = _reference_to(settings.AUTH_USER_MODEL, null=True)
+    family = models.BigIntegerField(null=True)
+    scope = models.TextField()
+    issued_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return f"{self._meta.verbose_name} {self.pk}"
+
+
+class AccessToken(TokenRow):
+    """`extra` holds the rare rest: auth_time, and what later grants add."""
+
+    extra = models.JSONField(null=True)
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["user", "client"], name="accesstoken_user")]
+
+
+class RefreshToken(TokenRow):
+    """A rotated one stays, so that it gets the same answer again or is seen as a replay."""
+
+    extra = models.JSONField(null=True)
+    login_at = models.DateTimeField()
+    rotated_at = models.DateTimeField(null=True)
+    successor = models.BigIntegerField(null=True)
+    successor_access_token = models.BigIntegerField(null=True)
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["user", "client"], name="refreshtoken_user")]
+
+
+class AuthorizationCode(TokenRow):
+    """A used one stays until its partition goes, so that a replay can end what came of it.
+
+    Its id is the family of all tokens that it was exchanged for.
+    """
+
+    family = None
+    redirect_uri = models.TextField()
+    redirect_uri_was_given = models.BooleanField()
+    code_challenge = models.CharField(max_length=128)
+    openid_nonce = models.TextField()
+    auth_time = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)
+
+
+class Consent(models.Model):
+    """What a user has let a client have, once and for the next time."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    client = models.ForeignKey(
+        settings.OAUTH2_PROVIDER_APPLICATION_MODEL, on_delete=models.CASCADE, related_name="+"
+    )
+    scope = models.TextField()
+    granted_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["user", "client"], name="consent_unique")
+        ]
+
+    def __str__(self) -> str:
+        return f"Consent of {self.user} to {self.client}"
+
+
+class IDToken(models.Model):
+    """The toolkit wants a model for ID tokens. Ours are signed and said, never stored."""
+
+    class Meta:
+        managed = False
+
+    def __str__(self) -> str:
+        return f"ID token {self.pk}"
+
+
+class DeviceGrant(models.Model):
+    """The toolkit wants a model for the device grant, which is not offered: it has no table."""
+
+    class Meta:
+        managed = False
+
+    def __str__(self) -> str:
+        return f"device grant {self.pk}"

@@ -1,0 +1,166 @@
+"""The partitions of the token tables: made ahead, dropped when all their rows are dead.
+
+Cleaning up ten million expired tokens is one DROP TABLE (decision 0002). A default partition
+catches rows that have no other; they move when theirs is made, or are deleted in short batches.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from threading import Lock
+
+from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
+from django.utils import timezone
+
+from tokens.identifiers import (
+    ACCESS_TOKENS,
+    AUTHORIZATION_CODES,
+    REFRESH_TOKENS,
+    TOKEN_TABLES,
+    TokenTable,
+    bucket_of_id,
+    first_id,
+)
+
+# How far ahead partitions are made: at least the longest life that a client flag allows.
+AHEAD = {
+    ACCESS_TOKENS: timedelta(days=31),
+    REFRESH_TOKENS: timedelta(days=401),
+    AUTHORIZATION_CODES: timedelta(days=2),
+}
+# Instances whose clocks differ by less than this agree on what is dead.
+CLOCK_MARGIN = timedelta(minutes=15)
+LOCK_TIMEOUT = "500ms"
+ADVISORY_LOCK = 0x1D9_0001
+DELETE_BATCH = 1000
+
+# Partitions only ever appear ahead of time, so a process may work for a while with an old list:
+# it then takes the way through the parent, which is slower and always right.
+_LIST_SECONDS = 60.0
+
+
+class PartitionList:
+    """Which partitions exist, as this process last saw them."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._names: frozenset[str] = frozenset()
+        self._read_at = float("-inf")
+
+    def relation(self, table: TokenTable, bucket: int) -> str:
+        """The partition of a bucket, or the parent where there is none."""
+        name = table.partition(bucket)
+        if name not in self._names and time.monotonic() - self._read_at > _LIST_SECONDS:
+            self.refresh()
+        return name if name in self._names else table.name
+
+    def refresh(self) -> None:
+        with self._lock:
+            self._names = frozenset(
+                table.partition(bucket) for table in TOKEN_TABLES for bucket in existing(table)
+            )
+            self._read_at = time.monotonic()
+
+
+known = PartitionList()
+
+
+def existing(table: TokenTable) -> list[int]:
+    """The buckets that have a partition, oldest first."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            r"""
+            SELECT (regexp_match(pg_get_expr(c.relpartbound, c.oid),
+                                 'FROM \(''(\d+)''\)'))[1]::bigint
+            FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+            WHERE i.inhparent = to_regclass(%s)
+              AND pg_get_expr(c.relpartbound, c.oid) <> 'DEFAULT'
+            ORDER BY 1
+            """,
+            [table.name],
+        )
+        return [bucket_of_id(first) for (first,) in cursor.fetchall()]
+
+
+def make_ahead(table: TokenTable, now: datetime | None = None) -> int:
+    """Makes the partitions that are still missing for `AHEAD`; answers how many."""
+    now = now or timezone.now()
+    wanted = range(table.bucket_of(now), table.bucket_of(now + AHEAD[table]) + 1)
+    missing = sorted(set(wanted) - set(existing(table)))
+    made = 0
+    for bucket in missing:
+        with _exclusively() as cursor:
+            made += bool(cursor) and _make(cursor, table, bucket)
+    return made
+
+
+def drop_expired(table: TokenTable, now: datetime | None = None) -> int:
+    """Drops the partitions whose rows are all dead; answers how many."""
+    now = now or timezone.now()
+    dropped = 0
+    for bucket in existing(table):
+        if table.ends_at(bucket) + CLOCK_MARGIN > now:
+            break
+        with _exclusively() as cursor:
+            if cursor:
+                cursor.execute(f"DROP TABLE IF EXISTS {table.partition(bucket)}")
+                dropped += 1
+    return dropped
+
+
+def empty_default(table: TokenTable, now: datetime | None = None) -> int:
+    """Deletes the dead rows of the default partition, a short batch at a time; answers how many."""
+    now = now or timezone.now()
+    dead_below = first_id(table.bucket_of(now - CLOCK_MARGIN))
+    deleted = 0
+    while True:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"""
+                DELETE FROM {table.name}_default WHERE id = ANY (ARRAY(
+                    SELECT id FROM {table.name}_default WHERE id < %s
+                    LIMIT {DELETE_BATCH} FOR UPDATE SKIP LOCKED))
+                """,  # noqa: S608 - names of our own tables
+                [dead_below],
+            )
+            deleted += cursor.rowcount
+            if cursor.rowcount < DELETE_BATCH:
+                return deleted
+
+
+@contextmanager
+def _exclusively() -> Iterator[CursorWrapper | None]:
+    """One short transaction, in one process of the cluster at a time; None where another is at it.
+
+    The lock timeout is short because whoever waits for a table lock makes all others wait.
+    """
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [ADVISORY_LOCK])
+        if not cursor.fetchone()[0]:
+            yield None
+            return
+        cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+        yield cursor
+
+
+def _make(cursor: CursorWrapper, table: TokenTable, bucket: int) -> bool:
+    name, first, end = table.partition(bucket), first_id(bucket), first_id(bucket + 1)
+    cursor.execute("SELECT to_regclass(%s)", [name])
+    if cursor.fetchone()[0]:
+        return False  # Another process was faster.
+    # ATTACH takes a lock on the parent that readers and writers do not notice; CREATE TABLE …
+    # PARTITION OF would take the strongest one.
+    cursor.execute(f"CREATE TABLE {name} (LIKE {table.name} INCLUDING DEFAULTS)")
+    cursor.execute(
+        f"""
+        WITH moved AS (DELETE FROM {table.name}_default WHERE id >= {first} AND id < {end}
+                       RETURNING *)
+        INSERT INTO {name} SELECT * FROM moved
+        """  # noqa: S608 - names and numbers of our own
+    )
+    cursor.execute(
+        f"ALTER TABLE {table.name} ATTACH PARTITION {name} FOR VALUES FROM ({first}) TO ({end})"
+    )
+    return True

@@ -1,0 +1,26 @@
+"""The one ender of tokens: revocation of one token, or of a whole family."""
+
+from datetime import datetime
+
+from django.db import transaction
+from django.utils import timezone
+
+from tokens.issue import access_tokens, lock_family, refresh_tokens
+from tokens.models import AccessToken, AuthorizationCode, RefreshToken
+
+
+def family(member: RefreshToken | AuthorizationCode, now: datetime | None = None) -> int:
+    """Ends all tokens that stem from the login of `member`; answers how many rows went."""
+    now = now or timezone.now()
+    key = member.pk if isinstance(member, AuthorizationCode) else member.family
+    with transaction.atomic():
+        lock_family(key)
+        return sum(
+            rows.delete_of_user(now, member.user_id, client_id=member.client_id, family=key)
+            for rows in (access_tokens, refresh_tokens)
+        )
+
+
+def access_token(row: AccessToken) -> int:
+    """Ends one access token and leaves the login alive."""
+    return access_tokens.delete_by_id(row.pk)
