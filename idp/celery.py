@@ -1,0 +1,32 @@
+"""Celery: the schedule of every job, one line each. Tasks are shims; see `tokens/tasks.py`."""
+
+import os
+
+from celery import Celery
+from celery.schedules import crontab
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "idp.settings")
+
+from idp.environment import environment_or_exit
+
+env = environment_or_exit()
+
+app = Celery("idp", broker=env.broker_url.get_secret_value())
+app.conf.update(
+    # Jobs wait for the database, not for the processor; and a connection pool outlives no fork.
+    worker_pool="threads",
+    worker_concurrency=4,
+    task_ignore_result=True,
+    task_acks_late=True,
+    task_default_expires=3600,
+    broker_connection_retry_on_startup=True,
+    timezone="UTC",
+    enable_utc=True,
+    beat_schedule={
+        "make partitions ahead": {"task": "tokens.make_partitions", "schedule": crontab(minute=7)},
+        "drop expired partitions": {"task": "tokens.drop_expired", "schedule": crontab(minute=17)},
+        "rotate signing keys": {"task": "tokens.rotate_keys", "schedule": crontab(minute=27)},
+        "clear browser sessions": {"task": "idp.clear_sessions", "schedule": crontab(minute=37)},
+    },
+)
+app.autodiscover_tasks()

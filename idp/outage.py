@@ -1,0 +1,54 @@
+"""The answer to what no view has answered: 503 while the database is away, a plain 500 otherwise.
+
+Django calls `server_error` for an exception in any view or middleware, sessions and CSRF included.
+"""
+
+import json
+import logging
+import sys
+
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext_lazy as _
+
+from branding.pages import render_error
+
+RETRY_AFTER_SECONDS = 5
+_PAGES = ("/sign-in", "/consent", "/sign-out", "/oauth2/authorize", "/oauth2/logout", "/admin")
+
+log = logging.getLogger(__name__)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Django's `handler500`; the exception is the one being handled."""
+    error = sys.exception()
+    if isinstance(error, OperationalError | InterfaceError):
+        log.error("Database unavailable at %s: %s", request.path, type(error).__name__)
+        response = _answer(
+            request,
+            status=503,
+            code="temporarily_unavailable",
+            description="The server cannot reach its database. Try again in a moment.",
+        )
+        response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+        return response
+    return _answer(
+        request, status=500, code="server_error", description="Something went wrong on our side."
+    )
+
+
+def _answer(request: HttpRequest, *, status: int, code: str, description: str) -> HttpResponse:
+    """A page for people, RFC JSON for applications; neither needs the database."""
+    if request.path.startswith(_PAGES):
+        return render_error(
+            request,
+            None,
+            heading=_("We are away for a moment"),
+            message=_("Something on our side is being mended. Please try again in a moment."),
+            status=status,
+        )
+    return HttpResponse(
+        json.dumps({"error": code, "error_description": description}),
+        status=status,
+        headers={"Content-Type": "application/json", "Cache-Control": "no-store"},
+    )

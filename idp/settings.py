@@ -1,0 +1,185 @@
+"""Django's settings, derived from the typed environment in `idp/environment.py`."""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from django.utils.csp import CSP
+
+from idp.environment import environment
+
+env = environment()
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+PUBLIC_URL = env.public_url
+HTTPS = PUBLIC_URL.startswith("https://")
+
+SECRET_KEY, *SECRET_KEY_FALLBACKS = [key.get_secret_value() for key in env.secret_keys]
+TOKEN_KEYS = {key.id: key.key for key in env.token_keys}
+DEBUG = env.debug
+ALLOWED_HOSTS = [urlsplit(PUBLIC_URL).hostname, "localhost", "127.0.0.1", "[::1]"]
+
+INSTALLED_APPS = [
+    "unfold.apps.BasicAppConfig",
+    "clients_admin.apps.OperatorAdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.postgres",
+    "django.contrib.staticfiles",
+    "oauth2_provider",
+    "idp",
+    "branding",
+    "clients_admin",
+    "tokens",
+]
+
+# CommonMiddleware is left out on purpose: it reads the Host header of every request, and no
+# protocol endpoint may depend on that header. Forms are held by CSRF's own host check.
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django.middleware.csp.ContentSecurityPolicyMiddleware",
+]
+
+ROOT_URLCONF = "idp.urls"
+WSGI_APPLICATION = "idp.wsgi.application"
+APPEND_SLASH = False
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "django.template.context_processors.csp",
+            ]
+        },
+    }
+]
+
+# --- Database: PostgreSQL and nothing else ---------------------------------------------------
+
+_database = env.database_settings
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.postgresql",
+        # A connection is checked before each request uses it, so a restarted server is noticed
+        # by the pool and not by a user.
+        "CONN_HEALTH_CHECKS": True,
+        **_database,
+        "OPTIONS": {
+            "connect_timeout": 3,
+            **_database["OPTIONS"],
+            "pool": {"min_size": 1, "max_size": env.threads + 2, "timeout": 3},
+        },
+    }
+}
+
+# --- Who signs in ----------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "idp.User"
+AUTHENTICATION_BACKENDS = ["idp.accounts.backends.OperatorBackend"]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+LOGIN_URL = "admin:login"
+
+# --- Sessions, cookies, headers ---------------------------------------------------------------
+
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
+_COOKIE_PREFIX = "__Host-" if HTTPS else ""
+SESSION_COOKIE_NAME = f"{_COOKIE_PREFIX}idp-session"
+SESSION_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 12 * 3600
+CSRF_COOKIE_NAME = f"{_COOKIE_PREFIX}idp-csrf"
+CSRF_COOKIE_SECURE = HTTPS
+CSRF_COOKIE_HTTPONLY = True
+X_FRAME_OPTIONS = "DENY"
+# Not no-referrer: browsers would then post our own forms with "Origin: null", which CSRF refuses.
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
+SECURE_HSTS_PRELOAD = HTTPS
+# TLS ends at the proxy, which reports it in this header; plain requests are redirected there.
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+SECURE_CSP = {
+    "default-src": [CSP.NONE],
+    "script-src": [CSP.SELF],
+    "style-src": [CSP.SELF],
+    "img-src": [CSP.SELF, "data:"],
+    "font-src": [CSP.SELF],
+    "connect-src": [CSP.SELF],
+    "manifest-src": [CSP.SELF],
+    "form-action": [CSP.SELF],
+    "frame-ancestors": [CSP.NONE],
+    "base-uri": [CSP.NONE],
+}
+
+# --- Requests ----------------------------------------------------------------------------------
+
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+
+# --- Languages, time ----------------------------------------------------------------------------
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("nl", "Nederlands"), ("de", "Deutsch"), ("fr", "Français")]
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+# --- Static files -------------------------------------------------------------------------------
+
+STATIC_URL = "/static/"
+STATIC_ROOT = env.var_dir / "static"
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = DEBUG
+
+# --- The toolkit: every model swapped, its admin pages replaced by ours --------------------------
+
+OAUTH2_PROVIDER_APPLICATION_MODEL = "clients_admin.Client"
+OAUTH2_PROVIDER_ACCESS_TOKEN_MODEL = "tokens.AccessToken"
+OAUTH2_PROVIDER_REFRESH_TOKEN_MODEL = "tokens.RefreshToken"
+OAUTH2_PROVIDER_GRANT_MODEL = "tokens.AuthorizationCode"
+OAUTH2_PROVIDER_ID_TOKEN_MODEL = "tokens.IDToken"
+OAUTH2_PROVIDER_DEVICE_GRANT_MODEL = "tokens.DeviceGrant"
+OAUTH2_PROVIDER = {
+    "OAUTH2_SERVER_CLASS": "tokens.server.Server",
+    "OAUTH2_VALIDATOR_CLASS": "tokens.validator.Validator",
+    "OAUTH2_BACKEND_CLASS": "tokens.server.Backend",
+    "SCOPES_BACKEND_CLASS": "tokens.scopes.ScopesBackend",
+    "OIDC_ENABLED": True,
+    "OIDC_ISS_ENDPOINT": PUBLIC_URL,
+    "PKCE_REQUIRED": True,
+    "APPLICATION_ADMIN_CLASS": "clients_admin.admin.clients.ClientAdmin",
+    "ACCESS_TOKEN_ADMIN_CLASS": "tokens.admin.AccessTokenAdmin",
+    "REFRESH_TOKEN_ADMIN_CLASS": "tokens.admin.RefreshTokenAdmin",
+    "GRANT_ADMIN_CLASS": "tokens.admin.AuthorizationCodeAdmin",
+    "ID_TOKEN_ADMIN_CLASS": "tokens.admin.IDTokenAdmin",
+}
+
+# --- Logs: to stdout, and never a value that came with a request ---------------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env.log_level.upper()},
+    "loggers": {
+        # A refused request is an answer, not a fault; what matters of it is counted and audited.
+        "django.request": {"level": "ERROR"},
+        # oauthlib and the toolkit write tokens and codes at DEBUG.
+        "oauthlib": {"level": "WARNING"},
+        "oauth2_provider": {"level": "WARNING"},
+    },
+}

@@ -1,0 +1,43 @@
+"""Every URL of the product."""
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import include, path
+
+from idp.ops.health import healthz, readyz
+from tokens.endpoints.authorize import authorize
+from tokens.endpoints.discovery import discovery, jwks
+from tokens.endpoints.introspect import introspect
+from tokens.endpoints.logout import logout, sign_out_page
+from tokens.endpoints.revoke import revoke
+from tokens.endpoints.token import token
+from tokens.endpoints.userinfo import userinfo
+from tokens.interaction.consent import consent_page
+from tokens.interaction.sign_in import sign_in_page
+
+handler500 = "idp.outage.server_error"
+
+
+def to_admin(request: HttpRequest) -> HttpResponse:
+    return HttpResponseRedirect("/admin/")
+
+
+urlpatterns = [
+    path("oauth2/authorize", authorize),
+    path("oauth2/token", token),
+    path("oauth2/introspect", introspect),
+    path("oauth2/revoke", revoke),
+    path("oauth2/userinfo", userinfo),
+    path("oauth2/logout", logout),
+    path(".well-known/openid-configuration", discovery),
+    path(".well-known/oauth-authorization-server", discovery),
+    path(".well-known/jwks.json", jwks),
+    path("sign-in", sign_in_page),
+    path("consent", consent_page),
+    path("sign-out", sign_out_page),
+    path("", include("branding.urls")),
+    path("admin", to_admin),
+    path("admin/", admin.site.urls),
+    path("healthz", healthz),
+    path("readyz", readyz),
+]

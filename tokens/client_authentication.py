@@ -1,0 +1,84 @@
+"""Which client is asking, and whether it can prove it (RFC 6749 section 2.3)."""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from clients_admin import secrets
+from clients_admin.models import Client
+from tokens.errors import InvalidClient, InvalidRequest, UnauthorizedClient
+
+METHODS = ("client_secret_basic", "client_secret_post", "none")
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """What a request says about its client; `secret` is None where it shows none."""
+
+    client_id: str
+    secret: str | None
+
+
+def authenticate(parameters: Mapping[str, str], authorization: str = "") -> Client:
+    """The client of a request. A public client names itself, all others prove themselves.
+
+    `authorization` is the header's value. Raises InvalidClient or InvalidRequest.
+    """
+    presented = read(parameters, authorization)
+    client = Client.objects.select_related("brand").filter(client_id=presented.client_id).first()
+    if client is None or not client.is_active:
+        raise InvalidClient(reason=f"unknown or inactive client {presented.client_id[:100]!r}")
+    if not client.is_confidential:
+        if presented.secret is not None:
+            raise InvalidClient(reason="a public client showed a secret")
+        return client
+    if presented.secret is None:
+        raise InvalidClient(reason="no secret shown")
+    if not secrets.verify(client, presented.secret):
+        raise InvalidClient(reason="wrong or expired secret")
+    return client
+
+
+def authenticate_confidential(parameters: Mapping[str, str], authorization: str = "") -> Client:
+    """A client that has proved itself: naming a public client opens nothing."""
+    client = authenticate(parameters, authorization)
+    if not client.is_confidential:
+        raise UnauthorizedClient(reason="a public client asked")
+    return client
+
+
+def read(parameters: Mapping[str, str], authorization: str) -> Presented:
+    """RFC 6749 section 2.3: "MUST NOT use more than one authentication method in each request"."""
+    in_body = Presented(parameters.get("client_id", ""), parameters.get("client_secret"))
+    if authorization:
+        in_header = _read_basic(authorization)
+        if in_body.secret is not None:
+            raise InvalidRequest("Use one method of client authentication, not two.")
+        if in_body.client_id and in_body.client_id != in_header.client_id:
+            raise InvalidRequest("The client_id differs from the authenticated client.")
+        return in_header
+    if not in_body.client_id:
+        raise InvalidClient(reason="no client named")
+    return in_body
+
+
+def _read_basic(authorization: str) -> Presented:
+    scheme, _, encoded = authorization.partition(" ")
+    if scheme.lower() != "basic":
+        raise InvalidClient(reason=f"authorization scheme {scheme[:20]!r}")
+    try:
+        decoded = base64.b64decode(encoded.strip(), validate=True).decode()
+    except (binascii.Error, ValueError):
+        raise InvalidClient(reason="unreadable Basic credentials") from None
+    client_id, colon, secret = decoded.partition(":")
+    if not colon or "\0" in decoded:
+        raise InvalidClient(reason="unreadable Basic credentials")
+    # RFC 6749 section 2.3.1: both are "encoded using the application/x-www-form-urlencoded".
+    return Presented(_form_decode(client_id), _form_decode(secret))
+
+
+def _form_decode(text: str) -> str:
+    decoded = unquote(text.replace("+", " "), errors="replace")
+    return decoded if "\0" not in decoded else ""

@@ -1,0 +1,1 @@
+"""The protocol endpoints, one a file."""

@@ -1,0 +1,111 @@
+"""`/oauth2/logout` (OpenID Connect RP-Initiated Logout 1.0)."""
+
+from dataclasses import dataclass
+
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.csrf import csrf_exempt, csrf_protect
+from oauthlib.common import add_params_to_uri
+
+from branding.models import Brand
+from branding.pages import render_error, render_page
+from clients_admin.models import Client
+from tokens import authorization, id_token, wire
+from tokens.errors import InvalidRequest, ProtocolError
+from tokens.interaction import session
+from tokens.interaction.pages import bad_request_page
+
+SIGN_OUT_PATH = "/sign-out"
+
+
+@dataclass(frozen=True, slots=True)
+class LogoutRequest:
+    """What a client asks for; `return_url` is empty where none was asked for."""
+
+    parameters: wire.Parameters
+    client: Client | None
+    hint: id_token.Hint | None
+    return_url: str
+
+
+@csrf_exempt
+def logout(request: HttpRequest) -> HttpResponse:
+    """Ends the session at once for a client that knows who is signed in; asks otherwise."""
+    try:
+        wire.require_method(request, "GET", "HEAD", "POST")
+        is_post = request.method == "POST"
+        parameters = wire.read_form(request) if is_post else wire.read_query(request)
+        asked = _read(parameters)
+    except ProtocolError as error:
+        return bad_request_page(request, error)
+    user = session.user_of(request)
+    if user is not None and (asked.hint is None or asked.hint.sub != user.sub):
+        # Section 2: "the OP … MUST ask the End-User whether to log out of the OP as well" where
+        # the request may not come from whom it seems to.
+        return authorization.redirect(add_params_to_uri(SIGN_OUT_PATH, list(parameters.items())))
+    return _sign_out(request, asked)
+
+
+@csrf_protect
+def sign_out_page(request: HttpRequest) -> HttpResponse:
+    """Asks whether to sign out, and does what the user decides."""
+    try:
+        wire.require_method(request, "GET", "HEAD", "POST")
+        asked = _read(wire.read_query(request))
+    except ProtocolError as error:
+        return bad_request_page(request, error)
+    brand, client = asked.client and asked.client.brand, asked.client
+    if request.method == "POST" and request.POST.get("decision") == "sign_out":
+        return _sign_out(request, asked)
+    if request.method == "POST":
+        return _stay(request, asked, brand)
+    return render_page(
+        request,
+        "branding/sign_out.html",
+        brand,
+        title=_("Sign out"),
+        client_name=(client.name or client.client_id) if client else "",
+    )
+
+
+def _stay(request: HttpRequest, asked: LogoutRequest, brand: Brand | None) -> HttpResponse:
+    if asked.return_url:
+        return authorization.redirect(asked.return_url)
+    return render_error(
+        request,
+        brand,
+        heading=_("You are still signed in"),
+        message=_("You can close this page."),
+        status=200,
+    )
+
+
+def _read(parameters: wire.Parameters) -> LogoutRequest:
+    hint = None
+    if encoded := parameters.get("id_token_hint"):
+        hint = id_token.read_hint(encoded)
+        if hint is None:
+            raise InvalidRequest("The id_token_hint is not an ID token of this server.")
+    client_id = parameters.get("client_id")
+    # Section 2: "the OP MUST verify that the Client Identifier matches the one used when issuing
+    # the ID Token".
+    if hint and client_id and hint.client_id != client_id:
+        raise InvalidRequest("The client_id differs from that of the id_token_hint.")
+    client_id = client_id or (hint.client_id if hint else "")
+    client = Client.objects.select_related("brand").filter(client_id=client_id).first()
+    return_url = parameters.get("post_logout_redirect_uri", "")
+    if return_url and not (client and client.post_logout_redirect_uri_allowed(return_url)):
+        raise InvalidRequest("The post_logout_redirect_uri is not registered for this client.")
+    return LogoutRequest(parameters, client, hint, return_url)
+
+
+def _sign_out(request: HttpRequest, asked: LogoutRequest) -> HttpResponse:
+    session.end(request)
+    if not asked.return_url:
+        brand = asked.client.brand if asked.client else None
+        return render_page(
+            request, "branding/signed_out.html", brand, title=_("Signed out"), return_url=""
+        )
+    state = asked.parameters.get("state")
+    parameters = [("state", state)] if state else []
+    return authorization.redirect(add_params_to_uri(asked.return_url, parameters))

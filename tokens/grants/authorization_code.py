@@ -1,0 +1,124 @@
+"""RFC 6749 section 4.1 with PKCE (RFC 7636), S256 only and for every client.
+
+A replayed code ends all tokens that came of it. The code's id is the family of these tokens.
+"""
+
+import re
+from typing import Any
+
+from django.utils import timezone
+from oauthlib.oauth2 import AuthorizationCodeGrant
+
+from tokens import issue
+from tokens.errors import (
+    InvalidRequest,
+    RequestNotSupported,
+    RequestURINotSupported,
+    UnsupportedResponseType,
+)
+from tokens.grants.base import Grant, pair_body
+
+# RFC 7636 section 4.2: BASE64URL-ENCODE(SHA256(ASCII(code_verifier))), so always 43 characters.
+_S256 = re.compile(r"\A[A-Za-z0-9_-]{43}\Z")
+_SECONDS = re.compile(r"\A[0-9]{1,8}\Z")
+PROMPTS = frozenset({"none", "login", "consent", "select_account"})
+
+
+def require_s256(request: Any) -> dict[str, str]:
+    """RFC 9700 section 2.1.1: "plain" shows the verifier to whoever sees the request."""
+    if request.code_challenge is None:
+        raise InvalidRequest("A code_challenge is required (PKCE).", request=request)
+    if request.code_challenge_method != "S256":
+        raise InvalidRequest("The code_challenge_method must be S256.", request=request)
+    if not _S256.match(request.code_challenge):
+        raise InvalidRequest("The code_challenge is not a SHA-256 in base64url.", request=request)
+    return {}
+
+
+def require_query_response(request: Any) -> dict[str, str]:
+    """The only response mode that is offered, so the only one that discovery advertises."""
+    if request.response_mode not in {None, "query"}:
+        raise InvalidRequest("The response_mode must be query.", request=request)
+    return {}
+
+
+def require_code_response(request: Any) -> dict[str, str]:
+    """RFC 9700 section 2.1.2: no response type that puts a token into a URL."""
+    if request.response_type is None:
+        raise InvalidRequest("The response_type is missing.", request=request)
+    if request.response_type != "code":
+        raise UnsupportedResponseType(request=request)
+    return {}
+
+
+def refuse_request_objects(request: Any) -> dict[str, str]:
+    """OpenID Connect Core 1.0 section 6.1: an OP that does not support them says so."""
+    parameters = dict(request.uri_query_params)
+    if "request" in parameters:
+        raise RequestNotSupported(request=request)
+    if "request_uri" in parameters:
+        raise RequestURINotSupported(request=request)
+    return {}
+
+
+def require_known_prompts(request: Any) -> dict[str, str]:
+    """OpenID Connect Core 1.0 section 3.1.2.1: "If this parameter contains none with any other
+    value, an error is returned"."""
+    prompts = (request.prompt or "").split()
+    if unknown := set(prompts) - PROMPTS:
+        raise InvalidRequest("The prompt is not known.", reason=f"{unknown}", request=request)
+    if "none" in prompts and len(prompts) > 1:
+        raise InvalidRequest("The prompt none stands alone.", request=request)
+    return {}
+
+
+def require_whole_max_age(request: Any) -> dict[str, str]:
+    """OpenID Connect Core 1.0 section 3.1.2.1: "in seconds"; a year is for ever."""
+    if request.max_age is not None and not _SECONDS.match(request.max_age):
+        raise InvalidRequest("The max_age must be a number of seconds.", request=request)
+    return {}
+
+
+# Looked at after the client and its redirect URI are known to be right, before all else.
+CHECKS = (
+    require_code_response,
+    refuse_request_objects,
+    require_query_response,
+    require_s256,
+    require_known_prompts,
+    require_whole_max_age,
+)
+
+
+class AuthorizationCode(Grant, AuthorizationCodeGrant):
+    def __init__(self, request_validator: Any) -> None:
+        super().__init__(request_validator, pre_auth=list(CHECKS))
+
+    def create_authorization_code(self, request: Any) -> dict[str, str]:
+        """Writes the code's row; `request` carries what the user has decided."""
+        code = issue.authorization_code(
+            request.client,
+            request.user,
+            request.stored_scope,
+            timezone.now(),
+            redirect_uri=request.redirect_uri,
+            redirect_uri_was_given=not request.using_default_redirect_uri,
+            code_challenge=request.code_challenge,
+            openid_nonce=request.nonce or "",
+            auth_time=request.auth_time,
+        )
+        answer = {"code": issue.say(code)}
+        return answer | {"state": request.state} if request.state else answer
+
+    def grant(self, request: Any) -> dict[str, Any]:
+        now, code = timezone.now(), request.code_row
+        issue.lock_family(code.pk)
+        issue.authorization_codes.update(code, used_at=now)
+        login = issue.Login(
+            client=request.client,
+            user=request.user,
+            scope=code.scope,
+            family=code.pk,
+            auth_time=code.auth_time,
+        )
+        return pair_body(request.client, issue.first_pair(login, now), nonce=code.openid_nonce)

@@ -1,0 +1,75 @@
+"""Consent: whether a user must be asked, the page that asks, and what is remembered."""
+
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.views.decorators.csrf import csrf_protect
+
+from branding.pages import render_page
+from clients_admin.models import Scope
+from idp.accounts.models import User
+from tokens import authorization
+from tokens.authorization import AuthorizationRequest
+from tokens.errors import AccessDenied, InvalidRequest
+from tokens.interaction import session
+from tokens.interaction.pages import about_authorization, allow_form_to_end_at, bad_request_page
+from tokens.models import Consent
+
+PATH = "/consent"
+
+
+def is_needed(asked: AuthorizationRequest, user: User) -> bool:
+    rule = asked.client.effective_flags.consent
+    if "consent" in asked.prompts or rule == "always":
+        return True
+    if rule == "never":
+        return False
+    return not set(asked.asked_scopes()) <= _remembered(asked, user)
+
+
+@csrf_protect
+@about_authorization
+def consent_page(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
+    """Shows what is asked for; takes the decision."""
+    user = session.user_for(request, asked.client)
+    if user is None:
+        return authorization.redirect(f"{authorization.PATH}?{asked.query()}")
+    if request.method != "POST":
+        return _page(request, asked, user)
+    match request.POST.get("decision"):
+        case "allow":
+            _remember(asked, user)
+            auth_time = session.auth_time(request)
+            return authorization.grant(asked, user, auth_time, consented=True)
+        case "deny":
+            return authorization.refuse(asked, AccessDenied("The user refused."))
+        case _:
+            return bad_request_page(request, InvalidRequest(), asked.client.brand)
+
+
+def _page(request: HttpRequest, asked: AuthorizationRequest, user: User) -> HttpResponse:
+    client = asked.client
+    response = render_page(
+        request,
+        "branding/consent.html",
+        client.brand,
+        title=client.name or client.client_id,
+        client_name=client.name or client.client_id,
+        user_name=user.get_full_name(),
+        scopes=Scope.objects.filter(name__in=asked.asked_scopes()),
+    )
+    return allow_form_to_end_at(response, asked)
+
+
+def _remembered(asked: AuthorizationRequest, user: User) -> set[str]:
+    row = Consent.objects.filter(user=user, client=asked.client).first()
+    return set(row.scope.split()) if row else set()
+
+
+def _remember(asked: AuthorizationRequest, user: User) -> None:
+    """Adds to what was allowed before; the row is held, so that two tabs add up."""
+    with transaction.atomic():
+        row, _ = Consent.objects.select_for_update().get_or_create(user=user, client=asked.client)
+        row.scope = " ".join(sorted({*row.scope.split(), *asked.asked_scopes()}))
+        row.granted_at = timezone.now()
+        row.save()

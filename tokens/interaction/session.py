@@ -1,0 +1,43 @@
+"""The browser session: who is signed in, since when, and for which clients that counts."""
+
+from datetime import UTC, datetime
+
+from django.contrib.auth import login, logout
+from django.http import HttpRequest
+from django.utils import timezone
+
+from clients_admin.models import Client
+from idp.accounts.models import User
+
+SIGN_IN_PATH = "/sign-in"
+_AUTH_TIME = "auth_time"
+_BACKEND = "idp.accounts.backends.OperatorBackend"
+
+
+def begin(request: HttpRequest, user: User) -> None:
+    """Signs the user in. The session gets a new key, so that nobody can have planted it."""
+    login(request, user, backend=_BACKEND)
+    request.session[_AUTH_TIME] = timezone.now().timestamp()
+
+
+def end(request: HttpRequest) -> None:
+    logout(request)
+
+
+def user_of(request: HttpRequest) -> User | None:
+    """Whoever is signed in in this browser."""
+    return request.user if isinstance(request.user, User) and request.user.is_active else None
+
+
+def user_for(request: HttpRequest, client: Client) -> User | None:
+    """Who is signed in, if the client accepts the login service that knows them."""
+    user = user_of(request)
+    if user is None or _AUTH_TIME not in request.session:
+        return None
+    services = client.ordered_login_services()
+    return user if services.filter(pk=user.login_service_id).exists() else None
+
+
+def auth_time(request: HttpRequest) -> datetime:
+    """When the user last proved who they are."""
+    return datetime.fromtimestamp(request.session[_AUTH_TIME], UTC)

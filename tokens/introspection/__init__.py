@@ -1,0 +1,1 @@
+"""Looking at a token: is it alive, whose is it, what may it do."""

@@ -1,0 +1,85 @@
+"""What a token's stored scope means: `*` and scope groups are opened when somebody looks.
+
+`*` is stored where a client got all its scopes without naming them and no user consented to a
+list: it means what the client has now. A frozen list can only ever lose scopes.
+"""
+
+from collections.abc import Iterable
+
+from oauth2_provider.models import AbstractApplication
+from oauth2_provider.scopes import BaseScopes
+
+from clients_admin.models import Client, Scope, scope_group_members
+from clients_admin.scopes import expand
+from tokens.errors import InvalidScope
+
+ALL = "*"
+OPENID = "openid"
+INTROSPECTION = "introspection"
+
+
+def to_store(client: Client, requested: Iterable[str]) -> str:
+    """The stored form of a request: the names as they were asked for, or `*` for none named.
+
+    Raises InvalidScope for a name that the client does not have.
+    """
+    names = list(dict.fromkeys(requested))
+    if not names:
+        return ALL
+    refused = set(names) - grantable(client)
+    if refused:
+        raise InvalidScope(reason=f"not allowed: {', '.join(sorted(refused))}")
+    return " ".join(names)
+
+
+def freeze(client: Client, stored: str) -> str:
+    """The stored form that no later change of the client can widen."""
+    return " ".join(sorted(effective(client, stored))) if stored == ALL else stored
+
+
+def grantable(client: Client) -> frozenset[str]:
+    """What the client may ask for: its scopes, its groups, and what these hold."""
+    groups = client.scope_groups.values_list("name", flat=True)
+    return client.allowed_scopes() | frozenset(groups)
+
+
+def effective(client: Client, stored: str) -> frozenset[str]:
+    """What a token may do now. What the client has lost, its tokens have lost."""
+    allowed = client.allowed_scopes()
+    if stored == ALL:
+        return allowed
+    return expand(stored.split(), scope_group_members()) & allowed
+
+
+def narrowed(client: Client, stored: str, requested: Iterable[str]) -> str:
+    """RFC 6749 section 6: a refresh "MUST NOT include any scope not originally granted"."""
+    names = list(dict.fromkeys(requested))
+    if not names:
+        return stored
+    if not expand(names, scope_group_members()) <= effective(client, stored):
+        raise InvalidScope(reason="wider than the refresh token")
+    return " ".join(names)
+
+
+def as_text(names: Iterable[str]) -> str:
+    """The wire form: sorted, so that the same answer is the same bytes."""
+    return " ".join(sorted(names))
+
+
+class ScopesBackend(BaseScopes):
+    """The toolkit's view of scopes: they are rows, and each client has its own."""
+
+    def get_all_scopes(self) -> dict[str, str]:
+        return dict(Scope.objects.values_list("name", "description"))
+
+    def get_available_scopes(
+        self, application: AbstractApplication | None = None, request: object = None, *args: object,
+        **kwargs: object,
+    ) -> list[str]:  # fmt: skip
+        return sorted(grantable(application)) if isinstance(application, Client) else []
+
+    def get_default_scopes(
+        self, application: AbstractApplication | None = None, request: object = None, *args: object,
+        **kwargs: object,
+    ) -> list[str]:  # fmt: skip
+        return [ALL]
