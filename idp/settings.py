@@ -90,7 +90,7 @@ DATABASES = {
 
 AUTH_USER_MODEL = "idp.User"
 AUTHENTICATION_BACKENDS = ["idp.accounts.backends.OperatorBackend"]
-PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+PASSWORD_HASHERS = ["idp.accounts.hashers.PasswordHasher"]
 LOGIN_URL = "admin:login"
 
 # --- Sessions, cookies, headers ---------------------------------------------------------------

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import django
 import psutil
 import pytest
 
@@ -46,6 +47,8 @@ def pytest_configure(config: pytest.Config) -> None:
         if given is None and not config.option.collectonly:
             config.stash[SERVERS].append(server)
             server.start()
+    # pytest-django looked for settings before there were any; with xdist its workers find them.
+    django.setup()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -22,7 +22,7 @@ class _HiddenAdmin(ModelAdmin):
     def has_view_permission(self, request: object, obj: object = None) -> bool:
         return False
 
-    has_add_permission = has_view_permission  # type: ignore[assignment]
+    has_add_permission = has_view_permission
     has_change_permission = has_view_permission
     has_delete_permission = has_view_permission
 
@@ -45,7 +45,7 @@ class IDTokenAdmin(_HiddenAdmin):
 
 @admin.register(SigningKey)
 class SigningKeyAdmin(OperatorModelAdmin):
-    """What there is and in which state; only `keys.rotation` changes it. No private part is read."""
+    """Which keys there are and in which state; only `keys.rotation` changes that."""
 
     list_display = (
         "kid",
@@ -60,6 +60,7 @@ class SigningKeyAdmin(OperatorModelAdmin):
     fields = list_display
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[SigningKey]:
+        # The private part is not even read here.
         keys: QuerySet[SigningKey] = super().get_queryset(request)
         return keys.defer("private_encrypted")
 
