@@ -45,7 +45,8 @@ class WebAddressField(models.URLField):
         super().__init__(*args, **kwargs)
 
 
-class Brand(models.Model):
+# The plugin cannot follow `Client.brand`: the toolkit, whose model Client extends, has no types.
+class Brand(models.Model):  # type: ignore[django-manager-missing]
     """How the pages look for the clients and login services of one brand."""
 
     slug = models.SlugField("short name", unique=True)

@@ -4,6 +4,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.utils import translation
 from django.utils.cache import patch_vary_headers
+from django.utils.functional import Promise
 
 from branding.languages import CODES, best_language
 from branding.models import Brand
@@ -31,8 +32,8 @@ def render_page(
 def render_error(  # noqa: PLR0913, PLR0917 (what the page shows, nothing more)
     request: HttpRequest,
     brand: Brand | None,
-    heading: str,
-    message: str,
+    heading: str | Promise,
+    message: str | Promise,
     reference: str = "",
     status: int = 400,
 ) -> HttpResponse:

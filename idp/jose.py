@@ -63,8 +63,10 @@ def from_pem(pem: bytes) -> PrivateKey:
 def public_jwk(key: PrivateKey, algorithm: str) -> dict[str, str]:
     """The public half as a JSON Web Key (RFC 7517), its thumbprint as `kid`."""
     public = key.public_key()
-    to_jwk = RSAAlgorithm.to_jwk if isinstance(public, rsa.RSAPublicKey) else ECAlgorithm.to_jwk
-    members = to_jwk(public, as_dict=True)
+    if isinstance(public, rsa.RSAPublicKey):
+        members = RSAAlgorithm.to_jwk(public, as_dict=True)
+    else:
+        members = ECAlgorithm.to_jwk(public, as_dict=True)
     jwk = {name: members[name] for name in _THUMBPRINT_MEMBERS[members["kty"]]}
     return jwk | {"kid": thumbprint(jwk), "alg": algorithm, "use": "sig"}
 

@@ -48,7 +48,8 @@ class AuthorizationRequest:
 
     @property
     def client(self) -> Client:
-        return self.oauth.client
+        client: Client = self.oauth.client
+        return client
 
     @property
     def prompts(self) -> frozenset[str]:
@@ -62,7 +63,7 @@ class AuthorizationRequest:
     @property
     def scope(self) -> str:
         """The stored form of what is asked for."""
-        return self.oauth.stored_scope
+        return str(self.oauth.stored_scope)
 
     def asked_scopes(self) -> list[str]:
         """Single scopes, groups opened, in the order of a page."""
@@ -103,13 +104,11 @@ def read(parameters: Parameters) -> AuthorizationRequest:
     return AuthorizationRequest(parameters, oauth)
 
 
-def grant(
-    request: AuthorizationRequest, user: User, auth_time: datetime, *, consented: bool
-) -> HttpResponse:
+def grant(request: AuthorizationRequest, user: User, auth_time: datetime) -> HttpResponse:
     """Sends the user back with a code. What a user consented to is frozen to the list they saw."""
     oauth = request.oauth
     oauth.user, oauth.auth_time = user, auth_time
-    if consented:
+    if request.client.effective_flags.consent != "never":
         oauth.stored_scope = scopes.freeze(request.client, request.scope)
     with transaction.atomic():
         code = backend().server.response_types["code"].create_authorization_code(oauth)
@@ -134,4 +133,4 @@ def _location(oauth: Request, *, code: str = "", error: OAuth2Error | None = Non
         answer.append(("state", oauth.state))
     # RFC 9207 section 2: "MUST include the parameter iss … also in error responses".
     answer.append(("iss", settings.PUBLIC_URL))
-    return add_params_to_uri(oauth.redirect_uri, [pair for pair in answer if pair[1]])
+    return str(add_params_to_uri(oauth.redirect_uri, [pair for pair in answer if pair[1]]))

@@ -27,7 +27,8 @@ def authenticate(parameters: Mapping[str, str], authorization: str = "") -> Clie
     `authorization` is the header's value. Raises InvalidClient or InvalidRequest.
     """
     presented = read(parameters, authorization)
-    client = Client.objects.select_related("brand").filter(client_id=presented.client_id).first()
+    clients = Client.objects.select_related("brand")
+    client: Client | None = clients.filter(client_id=presented.client_id).first()
     if client is None or not client.is_active:
         raise InvalidClient(reason=f"unknown or inactive client {presented.client_id[:100]!r}")
     if not client.is_confidential:

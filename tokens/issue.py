@@ -161,7 +161,9 @@ def next_pair(client: Client, old: RefreshToken, scope: str, now: datetime) -> P
 
 def repeated_pair(old: RefreshToken, now: datetime) -> Pair | None:
     """The pair that rotated `old` once more, or None where the successor is gone or was used."""
-    successor = refresh_tokens.by_id(old.successor, now) if old.successor else None
+    if old.successor is None or old.successor_access_token is None:
+        return None
+    successor = refresh_tokens.by_id(old.successor, now)
     if successor is None or successor.rotated_at is not None:
         return None
     access_token = access_tokens.by_id(old.successor_access_token, now)

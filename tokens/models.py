@@ -4,7 +4,7 @@ The three token tables are partitioned by id (decision 0002): they are made by h
 the first migration, written only by `issue` and ended only by `revoke` and `cleanup`.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 
-def _reference_to(model: str, **options: object) -> models.ForeignKey:
+def _reference_to(model: str, **options: Any) -> "models.ForeignKey[Any, Any]":
     """A foreign key without a constraint or an index of its own: token rows die by partition."""
     return models.ForeignKey(
         model,
@@ -41,8 +41,6 @@ class TokenRow(models.Model):
     id = models.BigIntegerField(primary_key=True)
     nonce = models.BigIntegerField()
     client = _reference_to(settings.OAUTH2_PROVIDER_APPLICATION_MODEL)
-    user = _reference_to(settings.AUTH_USER_MODEL, null=True)
-    family = models.BigIntegerField(null=True)
     scope = models.TextField()
     issued_at = models.DateTimeField()
     expires_at = models.DateTimeField()
@@ -55,8 +53,13 @@ class TokenRow(models.Model):
 
 
 class AccessToken(TokenRow):
-    """`extra` holds the rare rest: auth_time, and what later grants add."""
+    """Without a user and a family where a client acts for itself.
 
+    `extra` holds the rare rest: auth_time, and what later grants add.
+    """
+
+    user = _reference_to(settings.AUTH_USER_MODEL, null=True)
+    family = models.BigIntegerField(null=True)
     extra = models.JSONField(null=True)
 
     class Meta:
@@ -66,6 +69,8 @@ class AccessToken(TokenRow):
 class RefreshToken(TokenRow):
     """A rotated one stays, so that it gets the same answer again or is seen as a replay."""
 
+    user = _reference_to(settings.AUTH_USER_MODEL)
+    family = models.BigIntegerField()
     extra = models.JSONField(null=True)
     login_at = models.DateTimeField()
     rotated_at = models.DateTimeField(null=True)
@@ -82,7 +87,7 @@ class AuthorizationCode(TokenRow):
     Its id is the family of all tokens that it was exchanged for.
     """
 
-    family = None
+    user = _reference_to(settings.AUTH_USER_MODEL)
     redirect_uri = models.TextField()
     redirect_uri_was_given = models.BooleanField()
     code_challenge = models.CharField(max_length=128)

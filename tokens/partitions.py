@@ -92,7 +92,7 @@ def make_ahead(table: TokenTable, now: datetime | None = None) -> int:
     made = 0
     for bucket in missing:
         with _exclusively() as cursor:
-            made += bool(cursor) and _make(cursor, table, bucket)
+            made += cursor is not None and _make(cursor, table, bucket)
     return made
 
 
@@ -125,8 +125,9 @@ def empty_default(table: TokenTable, now: datetime | None = None) -> int:
                 """,  # noqa: S608 - names of our own tables
                 [dead_below],
             )
-            deleted += cursor.rowcount
-            if cursor.rowcount < DELETE_BATCH:
+            batch: int = cursor.rowcount
+            deleted += batch
+            if batch < DELETE_BATCH:
                 return deleted
 
 

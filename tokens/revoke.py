@@ -15,10 +15,10 @@ def family(member: RefreshToken | AuthorizationCode, now: datetime | None = None
     key = member.pk if isinstance(member, AuthorizationCode) else member.family
     with transaction.atomic():
         lock_family(key)
-        return sum(
-            rows.delete_of_user(now, member.user_id, client_id=member.client_id, family=key)
-            for rows in (access_tokens, refresh_tokens)
-        )
+        of_family = {"client_id": member.client_id, "family": key}
+        return access_tokens.delete_of_user(
+            now, member.user_id, **of_family
+        ) + refresh_tokens.delete_of_user(now, member.user_id, **of_family)
 
 
 def access_token(row: AccessToken) -> int:

@@ -25,7 +25,7 @@ class Rows[Row: TokenRow]:
         self._model = model
         fields = model._meta.concrete_fields
         self._attributes = [field.attname for field in fields]
-        self._columns = ", ".join(field.column for field in fields)
+        self._columns = ", ".join(str(field.column) for field in fields)
         self._json = {field.attname for field in fields if isinstance(field, models.JSONField)}
 
     def insert(self, *, expires_at: datetime, **values: Any) -> Row:
@@ -98,7 +98,7 @@ class Rows[Row: TokenRow]:
                 "WHERE id = %s",
                 [row_id],
             )
-            return cursor.rowcount
+            return int(cursor.rowcount)
 
     def delete_of_user(self, now: datetime, user_id: int, **conditions: Any) -> int:
         """Deletes a user's rows that can still be alive; `conditions` are columns and values."""
@@ -109,7 +109,7 @@ class Rows[Row: TokenRow]:
                 f"WHERE user_id = %s AND id >= %s{where}",
                 [user_id, first_id(self.table.bucket_of(now)), *conditions.values()],
             )
-            return cursor.rowcount
+            return int(cursor.rowcount)
 
     def _from_database(self, found: Iterable[Any]) -> Row:
         row = self._model.from_db(connection.alias, self._attributes, list(found))

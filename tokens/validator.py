@@ -10,6 +10,7 @@ from django.utils import timezone
 from oauth2_provider.oauth2_validators import OAuth2Validator
 
 from clients_admin.models import Client
+from idp.accounts.models import User
 from tokens import client_authentication, issue, revoke
 from tokens.errors import InvalidGrant, UnauthorizedClient
 from tokens.format import Prefix
@@ -76,7 +77,7 @@ class Validator(OAuth2Validator):
         At the token endpoint the code's row knows it; `confirm_redirect_uri` compares.
         """
         if code_row := getattr(request, "code_row", None):
-            return code_row.redirect_uri
+            return str(code_row.redirect_uri)
         uris = request.client.redirect_uris.split()
         return uris[0] if len(uris) == 1 else None
 
@@ -97,8 +98,10 @@ class Validator(OAuth2Validator):
         """Takes the code's row for the transaction: of many racers one finds it unused."""
         now = timezone.now()
         reference = issue.hear(Prefix.AUTHORIZATION_CODE, code)
-        row = reference and issue.authorization_codes.by_id(reference.id, now, lock=True)
-        if not row or row.nonce != reference.nonce:
+        if reference is None:
+            raise InvalidGrant(reason="made-up code")
+        row = issue.authorization_codes.by_id(reference.id, now, lock=True)
+        if row is None or row.nonce != reference.nonce:
             raise InvalidGrant(reason="unknown code")
         if row.client_id != client.pk:
             raise InvalidGrant(reason="code of another client")
@@ -110,7 +113,7 @@ class Validator(OAuth2Validator):
         if row.expires_at <= now:
             raise InvalidGrant(reason="code expired")
         request.code_row = row
-        request.user = row.user
+        request.user = _active_user(row.user_id)
         request.scopes = row.scope.split()
         return True
 
@@ -127,7 +130,7 @@ class Validator(OAuth2Validator):
         return True
 
     def get_code_challenge(self, code: str, request: Any) -> str:
-        return request.code_row.code_challenge
+        return str(request.code_row.code_challenge)
 
     def get_code_challenge_method(self, code: str, request: Any) -> str:
         return "S256"
@@ -140,8 +143,10 @@ class Validator(OAuth2Validator):
         """Takes the token's row and its family for the rest of the transaction."""
         now = timezone.now()
         reference = issue.hear(Prefix.REFRESH_TOKEN, refresh_token)
-        row = reference and issue.refresh_tokens.get(reference, now)
-        if not row:
+        if reference is None:
+            raise InvalidGrant(reason="made-up refresh token")
+        row = issue.refresh_tokens.get(reference, now)
+        if row is None:
             raise InvalidGrant(reason="unknown, expired or revoked refresh token")
         if row.client_id != client.pk:
             raise InvalidGrant(reason="refresh token of another client")
@@ -151,17 +156,22 @@ class Validator(OAuth2Validator):
         row = issue.refresh_tokens.get(reference, now, lock=True)
         if row is None:
             raise InvalidGrant(reason="refresh token revoked meanwhile")
-        if not row.user.is_active:
-            raise InvalidGrant(reason="inactive user")
         request.refresh_row = row
-        request.user = row.user
+        request.user = _active_user(row.user_id)
         return True
 
     def get_original_scopes(self, refresh_token: str, request: Any, *a: Any, **k: Any) -> str:
-        return request.refresh_row.scope
+        return str(request.refresh_row.scope)
 
     def is_within_original_scope(
         self, scopes: list[str], refresh_token: str, request: Any, *a: Any, **k: Any
     ) -> bool:
         """`RefreshToken` narrows beside the row, where `*` and groups are known."""
         return True
+
+
+def _active_user(user_id: int) -> User:
+    user = User.objects.filter(pk=user_id, is_active=True).first()
+    if user is None:
+        raise InvalidGrant(reason="deleted or inactive user")
+    return user

@@ -81,7 +81,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     user name or e-mail, so nobody can be injected into an account that has the same ones.
     """
 
-    password = None  # Passwords live in login services.
+    password = None  # type: ignore[assignment] # Passwords live in login services.
     sub = models.CharField(max_length=22, unique=True, default=new_subject, editable=False)
     login_service = models.ForeignKey(LoginService, on_delete=models.PROTECT, related_name="users")
     external_id = models.CharField(max_length=255)

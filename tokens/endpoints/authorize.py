@@ -1,7 +1,4 @@
-"""`/oauth2/authorize` (RFC 6749 section 3.1): sends the user to sign in, to consent, or back.
-
-Which of these is a table of steps: each looks at the request and answers a response or nothing.
-"""
+"""`/oauth2/authorize` (RFC 6749 section 3.1): sends the user to sign in, to consent, or back."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -15,8 +12,7 @@ from tokens.authorization import AuthorizationRequest
 from tokens.errors import ConsentRequired, LoginRequired, ProtocolError
 from tokens.interaction import consent, session
 from tokens.interaction.pages import bad_request_page
-
-type Step = Callable[[HttpRequest, AuthorizationRequest], HttpResponse | None]
+from tokens.interaction.session import Visitor
 
 # Prompts that a fresh sign-in has answered.
 ANSWERED_BY_SIGN_IN = frozenset({"login", "select_account"})
@@ -36,47 +32,44 @@ def authorize(request: HttpRequest) -> HttpResponse:
         return bad_request_page(request, error)
     except authorization.Refusal as refusal:
         return authorization.redirect(refusal.location)
-    return next(response for step in STEPS if (response := step(request, asked)))
+    return _answer(asked, session.visitor_for(request, asked.client))
 
 
-def sign_in_first(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse | None:
-    if not _must_sign_in(request, asked):
-        return None
-    if "none" in asked.prompts:
-        return authorization.refuse(asked, LoginRequired())
-    return authorization.redirect(f"{session.SIGN_IN_PATH}?{asked.query()}")
+def _answer(asked: AuthorizationRequest, visitor: Visitor | None) -> HttpResponse:
+    is_silent = "none" in asked.prompts
+    if visitor is None or any(reason(asked, visitor) for reason in REASONS_TO_SIGN_IN):
+        if is_silent:
+            return authorization.refuse(asked, LoginRequired())
+        return authorization.redirect(f"{session.SIGN_IN_PATH}?{asked.query()}")
+    if consent.is_needed(asked, visitor.user):
+        if is_silent:
+            return authorization.refuse(asked, ConsentRequired())
+        return authorization.redirect(f"{consent.PATH}?{asked.query()}")
+    return authorization.grant(asked, visitor.user, visitor.auth_time)
 
 
-def _must_sign_in(request: HttpRequest, asked: AuthorizationRequest) -> bool:
-    user = session.user_for(request, asked.client)
-    if user is None or asked.prompts & ANSWERED_BY_SIGN_IN:
-        return True
-    if hint := asked.parameters.get("id_token_hint"):
-        hinted = id_token.read_hint(hint)
-        if hinted is None or hinted.sub != user.sub:
-            return True
+def prompt_asks(asked: AuthorizationRequest, visitor: Visitor) -> bool:
+    return bool(asked.prompts & ANSWERED_BY_SIGN_IN)
+
+
+def hint_is_about_somebody_else(asked: AuthorizationRequest, visitor: Visitor) -> bool:
+    encoded = asked.parameters.get("id_token_hint")
+    if encoded is None:
+        return False
+    hint = id_token.read_hint(encoded)
+    return hint is None or hint.sub != visitor.user.sub
+
+
+def login_is_too_old(asked: AuthorizationRequest, visitor: Visitor) -> bool:
+    """OpenID Connect Core 1.0 section 3.1.2.1: "If the elapsed time is greater than this value,
+    the OP MUST attempt to actively re-authenticate the End-User"."""
     if asked.max_age is None:
         return False
-    return session.auth_time(request) + timedelta(seconds=asked.max_age) < timezone.now()
+    return visitor.auth_time + timedelta(seconds=asked.max_age) < timezone.now()
 
 
-def consent_first(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse | None:
-    user = session.user_for(request, asked.client)
-    if not consent.is_needed(asked, user):
-        return None
-    if "none" in asked.prompts:
-        return authorization.refuse(asked, ConsentRequired())
-    return authorization.redirect(f"{consent.PATH}?{asked.query()}")
-
-
-def grant_code(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
-    user = session.user_for(request, asked.client)
-    return authorization.grant(
-        asked,
-        user,
-        session.auth_time(request),
-        consented=asked.client.effective_flags.consent != "never",
-    )
-
-
-STEPS: tuple[Step, ...] = (sign_in_first, consent_first, grant_code)
+REASONS_TO_SIGN_IN: tuple[Callable[[AuthorizationRequest, Visitor], bool], ...] = (
+    prompt_asks,
+    hint_is_about_somebody_else,
+    login_is_too_old,
+)

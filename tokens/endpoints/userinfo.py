@@ -41,4 +41,4 @@ def bearer_token(request: HttpRequest) -> str:
         return in_body
     if scheme.lower() != "bearer" or not token.strip():
         raise NoToken(reason="no bearer token")
-    return token.strip()
+    return str(token.strip())

@@ -36,8 +36,9 @@ def pair_body(client: Client, pair: issue.Pair, *, nonce: str = "") -> dict[str,
     """The answer for a user's tokens, with an ID token where `openid` was granted."""
     token = pair.access_token
     names = scopes.effective(client, token.scope)
-    body = {
-        "access_token": issue.say(token),
+    access_token = issue.say(token)
+    body: dict[str, Any] = {
+        "access_token": access_token,
         "token_type": "Bearer",
         "expires_in": int((token.expires_at - timezone.now()).total_seconds()),
         "scope": scopes.as_text(names),
@@ -45,5 +46,5 @@ def pair_body(client: Client, pair: issue.Pair, *, nonce: str = "") -> dict[str,
     if pair.refresh_token:
         body["refresh_token"] = issue.say(pair.refresh_token)
     if scopes.OPENID in names:
-        body["id_token"] = id_token.of(client, token, body["access_token"], nonce)
+        body["id_token"] = id_token.of(client, token, access_token, nonce)
     return body

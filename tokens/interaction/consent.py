@@ -31,16 +31,15 @@ def is_needed(asked: AuthorizationRequest, user: User) -> bool:
 @about_authorization
 def consent_page(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
     """Shows what is asked for; takes the decision."""
-    user = session.user_for(request, asked.client)
-    if user is None:
+    visitor = session.visitor_for(request, asked.client)
+    if visitor is None:
         return authorization.redirect(f"{authorization.PATH}?{asked.query()}")
     if request.method != "POST":
-        return _page(request, asked, user)
+        return _page(request, asked, visitor.user)
     match request.POST.get("decision"):
         case "allow":
-            _remember(asked, user)
-            auth_time = session.auth_time(request)
-            return authorization.grant(asked, user, auth_time, consented=True)
+            _remember(asked, visitor.user)
+            return authorization.grant(asked, visitor.user, visitor.auth_time)
         case "deny":
             return authorization.refuse(asked, AccessDenied("The user refused."))
         case _:

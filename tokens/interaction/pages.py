@@ -6,6 +6,7 @@ from functools import wraps
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.utils.csp import CSP, build_policy
 from django.utils.translation import gettext_lazy as _
 
 from branding.models import Brand
@@ -54,7 +55,6 @@ def about_authorization(page: Page) -> Callable[[HttpRequest], HttpResponse]:
 
 def allow_form_to_end_at(response: HttpResponse, asked: AuthorizationRequest) -> HttpResponse:
     """Browsers follow a form's redirects only to where `form-action` allows."""
-    policy = dict(settings.SECURE_CSP)
-    policy["form-action"] = [*policy["form-action"], asked.redirect_origin()]
-    response._csp_config = policy  # type: ignore[attr-defined] - what csp_override sets
+    policy = settings.SECURE_CSP | {"form-action": [CSP.SELF, asked.redirect_origin()]}
+    response.headers[CSP.HEADER_ENFORCE] = build_policy(policy)
     return response

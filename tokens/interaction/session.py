@@ -1,5 +1,6 @@
 """The browser session: who is signed in, since when, and for which clients that counts."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from django.contrib.auth import login, logout
@@ -29,15 +30,19 @@ def user_of(request: HttpRequest) -> User | None:
     return request.user if isinstance(request.user, User) and request.user.is_active else None
 
 
-def user_for(request: HttpRequest, client: Client) -> User | None:
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """A signed-in user, and when they last proved who they are."""
+
+    user: User
+    auth_time: datetime
+
+
+def visitor_for(request: HttpRequest, client: Client) -> Visitor | None:
     """Who is signed in, if the client accepts the login service that knows them."""
     user = user_of(request)
     if user is None or _AUTH_TIME not in request.session:
         return None
-    services = client.ordered_login_services()
-    return user if services.filter(pk=user.login_service_id).exists() else None
-
-
-def auth_time(request: HttpRequest) -> datetime:
-    """When the user last proved who they are."""
-    return datetime.fromtimestamp(request.session[_AUTH_TIME], UTC)
+    if not client.ordered_login_services().filter(pk=user.login_service_id).exists():
+        return None
+    return Visitor(user, datetime.fromtimestamp(request.session[_AUTH_TIME], UTC))

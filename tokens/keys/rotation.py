@@ -42,7 +42,7 @@ def _rotate_due(algorithm: str, now: datetime) -> list[str]:
     if active is None:
         # The first key of all signs at once: nobody has fetched a JWKS without it.
         done.append(_activate(coming or _make(algorithm, now), now))
-    elif active.activated_at + SIGNS_FOR - PUBLISH_AHEAD <= now:
+    elif (active.activated_at or now) + SIGNS_FOR - PUBLISH_AHEAD <= now:
         if coming is None:
             done.append(f"{algorithm}: published {_make(algorithm, now).kid}")
         elif coming.created_at + PUBLISH_AHEAD <= now:

@@ -23,7 +23,7 @@ def seal(plain: bytes) -> bytes:
     return _ring().encrypt(plain)
 
 
-def unseal(sealed: bytes) -> bytes:
+def unseal(sealed: bytes | memoryview) -> bytes:
     """Raises LockedKeyError where no key of the ring fits."""
     try:
         return _ring().decrypt(bytes(sealed))

@@ -22,7 +22,6 @@ def token_row():
     return [
         ("id", models.BigIntegerField(primary_key=True, serialize=False)),
         ("nonce", models.BigIntegerField()),
-        ("user", reference(settings.AUTH_USER_MODEL, null=True)),
         ("issued_at", models.DateTimeField()),
         ("expires_at", models.DateTimeField()),
     ]
@@ -52,6 +51,7 @@ class Migration(migrations.Migration):
             name="AccessToken",
             fields=[
                 *token_row(),
+                ("user", reference(settings.AUTH_USER_MODEL, null=True)),
                 ("family", models.BigIntegerField(null=True)),
                 *token_rest(),
                 ("extra", models.JSONField(null=True)),
@@ -62,7 +62,8 @@ class Migration(migrations.Migration):
             name="RefreshToken",
             fields=[
                 *token_row(),
-                ("family", models.BigIntegerField(null=True)),
+                ("user", reference(settings.AUTH_USER_MODEL)),
+                ("family", models.BigIntegerField()),
                 ("login_at", models.DateTimeField()),
                 ("rotated_at", models.DateTimeField(null=True)),
                 ("successor", models.BigIntegerField(null=True)),
@@ -78,6 +79,7 @@ class Migration(migrations.Migration):
             name="AuthorizationCode",
             fields=[
                 *token_row(),
+                ("user", reference(settings.AUTH_USER_MODEL)),
                 ("auth_time", models.DateTimeField()),
                 ("used_at", models.DateTimeField(null=True)),
                 *token_rest(),
