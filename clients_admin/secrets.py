@@ -74,6 +74,13 @@ def replace(client: Client, secret: str, *, now: datetime | None = None) -> bool
     return True
 
 
+def end(known: ClientSecret, *, now: datetime | None = None) -> bool:
+    """Ends a secret; False when it had ended already: an end is never moved."""
+    now = now or timezone.now()
+    alive = ClientSecret.objects.filter(pk=known.pk).exclude(expires_at__lte=now)
+    return bool(alive.update(expires_at=now))
+
+
 def matches(known: ClientSecret, secret: str) -> bool:
     """Compares in constant time; under a key that has left the ring nothing matches."""
     key = _keys().get(bytes(known.key_id))

@@ -5,4 +5,5 @@ from django.apps import AppConfig
 
 class IDPConfig(AppConfig):
     name = "idp"
+    verbose_name = "Users and login services"
     default_auto_field = "django.db.models.BigAutoField"

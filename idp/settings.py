@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 from django.utils.csp import CSP
 
+from clients_admin.admin import appearance
 from idp.environment import environment
 
 env = environment()
@@ -92,6 +93,14 @@ AUTH_USER_MODEL = "idp.User"
 AUTHENTICATION_BACKENDS = ["idp.accounts.backends.OperatorBackend"]
 PASSWORD_HASHERS = ["idp.accounts.hashers.PasswordHasher"]
 LOGIN_URL = "admin:login"
+UNFOLD = appearance.UNFOLD
+AUTH_PASSWORD_VALIDATORS = [
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
 
 # --- Sessions, cookies, headers ---------------------------------------------------------------
 

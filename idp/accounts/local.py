@@ -2,7 +2,7 @@
 
 from django.contrib.auth.hashers import check_password, make_password
 
-from idp.accounts.models import LocalAccount, LoginService
+from idp.accounts.models import LocalAccount, LoginService, User, new_subject
 from idp.accounts.outcomes import Identity, Outcome, Refused
 
 MAX_PASSWORD_CHARACTERS = 1024
@@ -29,5 +29,8 @@ def check(service: LoginService, username: str, password: str) -> Outcome:
 
 
 def set_password(account: LocalAccount, password: str) -> None:
-    """Gives the account a new password, hashed."""
+    """Gives the account a new password, for the caller to save; sessions under the old one end."""
     account.password = make_password(password)
+    User.objects.filter(
+        login_service=account.login_service, external_id=str(account.external_id)
+    ).update(sessions_salt=new_subject())

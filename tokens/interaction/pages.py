@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Callable
 from functools import wraps
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -55,6 +56,7 @@ def about_authorization(page: Page) -> Callable[[HttpRequest], HttpResponse]:
 
 def allow_form_to_end_at(response: HttpResponse, asked: AuthorizationRequest) -> HttpResponse:
     """Browsers follow a form's redirects only to where `form-action` allows."""
-    policy = settings.SECURE_CSP | {"form-action": [CSP.SELF, asked.redirect_origin()]}
+    form_action = [CSP.SELF, asked.redirect_origin()]
+    policy: dict[str, Any] = {**settings.SECURE_CSP, "form-action": form_action}
     response.headers[CSP.HEADER_ENFORCE] = build_policy(policy)
     return response

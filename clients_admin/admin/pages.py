@@ -1,0 +1,28 @@
+"""The table of pages. The toolkit registers `ClientAdmin` itself; `tokens` registers its own."""
+
+from django.contrib import admin
+from django.contrib.auth.models import Group
+
+from branding.models import Brand
+from clients_admin.admin.accounts import LocalAccountAdmin, UserAdmin
+from clients_admin.admin.brands import BrandAdmin
+from clients_admin.admin.login_services import LoginServiceAdmin
+from clients_admin.admin.scopes import ScopeAdmin, ScopeGroupAdmin
+from clients_admin.models import Scope, ScopeGroup
+from idp.accounts.models import LocalAccount, LoginService, User
+
+PAGES = {
+    Scope: ScopeAdmin,
+    ScopeGroup: ScopeGroupAdmin,
+    Brand: BrandAdmin,
+    LoginService: LoginServiceAdmin,
+    LocalAccount: LocalAccountAdmin,
+    User: UserAdmin,
+}
+
+
+def register() -> None:
+    """Puts the pages on the admin site; roles are defined in code, so Django's groups leave it."""
+    for model, page in PAGES.items():
+        admin.site.register(model, page)
+    admin.site.unregister(Group)

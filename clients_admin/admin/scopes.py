@@ -1,0 +1,98 @@
+"""The pages of scopes and scope groups."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import Model, Q, QuerySet
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+
+from clients_admin.admin.base import OperatorModelAdmin
+from clients_admin.admin.links import links
+from clients_admin.models import Client, Scope, ScopeGroup, scope_group_members
+from clients_admin.scopes import find_cycle
+
+USED_BY = ("Used by", {"fields": ["in_groups", "by_clients"]})
+
+
+class ScopeUseAdmin(OperatorModelAdmin):
+    """What scopes and groups share: who uses them, and that only an unused one can be deleted."""
+
+    list_display = ("name", "description")
+    search_fields = ("name", "description")
+    ordering = ("name",)
+    fixed_fields = ("name",)
+    readonly_fields = ("in_groups", "by_clients")
+
+    def get_fieldsets(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
+        fieldsets = super().get_fieldsets(request, obj)
+        return fieldsets if obj else [part for part in fieldsets if part is not USED_BY]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        if not super().has_delete_permission(request, obj):
+            return False
+        return obj is None or not (obj.clients.exists() or self._groups(obj).exists())
+
+    @admin.display(description="groups that hold it")
+    def in_groups(self, scope: Any) -> SafeString:
+        return links(self._groups(scope))
+
+    @admin.display(description="clients that have it, directly or through a group")
+    def by_clients(self, scope: Any) -> SafeString:
+        above = groups_above(scope.name, scope_group_members())
+        has_it = Q(pk__in=scope.clients.values("pk")) | Q(
+            pk__in=Client.objects.filter(scope_groups__name__in=above).values("pk")
+        )
+        return links(Client.objects.filter(has_it))
+
+    def _groups(self, scope: Any) -> QuerySet[ScopeGroup]:
+        raise NotImplementedError
+
+
+class ScopeAdmin(ScopeUseAdmin):
+    fieldsets = ((None, {"fields": ["name", "description"]}), USED_BY)
+
+    def _groups(self, scope: Scope) -> QuerySet[ScopeGroup]:
+        return scope.groups.all()
+
+
+class ScopeGroupForm(forms.ModelForm):
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        name = self.instance.name or cleaned.get("name")
+        if name and "groups" in cleaned:
+            self._refuse_cycle(name, [group.name for group in cleaned["groups"]])
+        return cleaned
+
+    def _refuse_cycle(self, name: str, groups: list[str]) -> None:
+        # Two editors who save at once would each see no cycle: the second waits here.
+        list(ScopeGroup.objects.select_for_update().values_list("pk"))
+        if cycle := find_cycle({**scope_group_members(), name: groups}):
+            path = " → ".join(cycle)
+            self.add_error("groups", f"A group must not contain itself: {path}.")
+
+
+class ScopeGroupAdmin(ScopeUseAdmin):
+    form = ScopeGroupForm
+    fieldsets = (
+        (None, {"fields": ["name", "description"]}),
+        ("Members", {"fields": ["scopes", "groups"]}),
+        USED_BY,
+    )
+    autocomplete_fields = ("scopes", "groups")
+
+    def _groups(self, scope: ScopeGroup) -> QuerySet[ScopeGroup]:
+        return scope.contained_in.all()
+
+
+def groups_above(name: str, members: Mapping[str, Iterable[str]]) -> set[str]:
+    """`name` and every group that opens to it, however deep."""
+    above, waiting = {name}, [name]
+    while waiting:
+        below = waiting.pop()
+        found = {group for group, inside in members.items() if below in inside} - above
+        above |= found
+        waiting.extend(found)
+    return above

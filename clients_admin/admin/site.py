@@ -1,0 +1,75 @@
+"""The admin site, and the one content security policy that is looser than the others."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
+from django.urls import URLPattern, URLResolver
+from django.utils import translation
+from django.utils.csp import CSP
+from django.utils.decorators import method_decorator
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csp import csp_override
+from unfold.sites import UnfoldAdminSite
+
+from clients_admin.admin.sign_in import OperatorSignInForm
+
+# unfold is driven by Alpine, whose standard build compiles the expressions in its attributes with
+# `new Function`: without 'unsafe-eval' no menu, tab or filter opens. Inline scripts, foreign
+# scripts, inline style elements and frames stay refused as everywhere else; what unfold has of
+# inline style elements is replaced by files (`appearance`, `operators.js`). Alpine and unfold also
+# write `style` attributes (width of the sidebar), which is all that style-src-attr allows.
+OPERATOR_CSP: dict[str, Any] = {
+    **settings.SECURE_CSP,
+    "script-src": [CSP.SELF, CSP.UNSAFE_EVAL],
+    "style-src-attr": [CSP.UNSAFE_INLINE],
+}
+
+# Passwords live in login services, and no object has a page for end-users.
+_LEFT_OUT = {"password_change", "password_change_done", "view_on_site"}
+
+
+class OperatorSite(UnfoldAdminSite):
+    """Django's admin in unfold's clothes, under a policy of its own, in English."""
+
+    login_form = OperatorSignInForm
+
+    def __init__(self, name: str = "admin") -> None:
+        super().__init__(name)
+        # Objects are deleted one at a time, each after a page that shows what goes with it.
+        self.disable_action("delete_selected")
+
+    def get_urls(self) -> list[URLResolver | URLPattern]:
+        return [url for url in super().get_urls() if getattr(url, "name", "") not in _LEFT_OUT]
+
+    def admin_view(
+        self, view: Callable[..., HttpResponse], cacheable: bool = False
+    ) -> Callable[..., HttpResponse]:
+        return csp_override(OPERATOR_CSP)(_opened(super().admin_view(view, cacheable)))
+
+    @method_decorator(never_cache)
+    @method_decorator(csp_override(OPERATOR_CSP))
+    def login(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        return _opened(super().login)(request, extra_context)
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        """Without `colors`, which unfold writes as an inline style: `operators.css` has them."""
+        return {**super().each_context(request), "colors": None}
+
+
+def _opened(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """In English, and without addresses that PostgreSQL would choke on."""
+
+    def opened(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if any("\0" in text for values in request.GET.lists() for text in (values[0], *values[1])):
+            return HttpResponseBadRequest("NUL in the address.", content_type="text/plain")
+        # Our own texts are English: Django's would be Dutch among them for a Dutch browser. Not
+        # `override`, because the response is rendered after the view; LocaleMiddleware activates
+        # the language of the next request anew.
+        translation.activate("en")
+        return view(request, *args, **kwargs)
+
+    return opened

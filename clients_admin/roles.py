@@ -1,0 +1,66 @@
+"""The roles of operators: two groups whose permissions are defined here and nowhere else.
+
+Granted after each `migrate`, because Django makes the rows of permissions only then; a role has
+exactly what the table says, so a permission that leaves the table is taken away.
+"""
+
+from typing import Any
+
+from django.apps import AppConfig
+from django.apps.registry import Apps
+from django.db.models import Q
+
+EDITORS = "Editors"
+VIEWERS = "Viewers"
+
+_SEE = ("view",)
+_ALL = ("add", "change", "delete", "view")
+
+# `{role: {app: {model: verbs}}}`. Viewers see no secret, not even that it exists; nobody deletes
+# one, because an ended secret is the trace of who could sign in.
+ROLES: dict[str, dict[str, dict[str, tuple[str, ...]]]] = {
+    EDITORS: {
+        "branding": {"brand": _ALL},
+        "clients_admin": {
+            "client": _ALL,
+            "clientloginservice": _ALL,
+            "clientsecret": ("add", "change", "view"),
+            "scope": _ALL,
+            "scopegroup": _ALL,
+        },
+        "idp": {"localaccount": _ALL, "loginservice": _ALL, "user": _SEE},
+        "tokens": {"signingkey": _SEE},
+    },
+    VIEWERS: {
+        "branding": {"brand": _SEE},
+        "clients_admin": {
+            "client": _SEE,
+            "clientloginservice": _SEE,
+            "scope": _SEE,
+            "scopegroup": _SEE,
+        },
+        "idp": {"localaccount": _SEE, "loginservice": _SEE, "user": _SEE},
+        "tokens": {"signingkey": _SEE},
+    },
+}
+
+
+def grant(app_config: AppConfig, using: str, apps: Apps, **_: Any) -> None:
+    """Receiver of `post_migrate`: gives both roles what the table says for this one app."""
+    try:
+        group_model = apps.get_model("auth", "Group")
+        permission_model = apps.get_model("auth", "Permission")
+    except LookupError:  # A partial `migrate`, with the tables of django.contrib.auth missing.
+        return
+    in_app = permission_model.objects.using(using).filter(content_type__app_label=app_config.label)
+    for role, apps_of_role in ROLES.items():
+        if not (models := apps_of_role.get(app_config.label)):
+            continue
+        granted = in_app.filter(_named(models))
+        group, _is_new = group_model.objects.using(using).get_or_create(name=role)
+        group.permissions.remove(*in_app.exclude(pk__in=granted.values("pk")))
+        group.permissions.add(*granted)
+
+
+def _named(models: dict[str, tuple[str, ...]]) -> Q:
+    return Q(codename__in=[f"{verb}_{model}" for model, verbs in models.items() for verb in verbs])
