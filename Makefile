@@ -38,8 +38,8 @@ bench: .venv/development.stamp ## measure cost and size beside the stock toolkit
 	$(PYTHON) -m tests.bench $(ARGS)
 
 docs: .venv/development.stamp ## write the generated pages of docs/
-	@mkdir -p docs/generated
-	$(PYTHON) manage.py settings_help > docs/generated/settings.txt
+	@mkdir -p docs/operations
+	$(PYTHON) manage.py settings_help > docs/operations/settings.txt
 
 format: .venv/development.stamp ## let ruff and djlint rewrite the code
 	ruff check --fix .
