@@ -92,7 +92,10 @@ class GrantType(models.TextChoices):
 
 def validate_uri(uri: str) -> None:
     """RFC 6749 section 3.1.2: an absolute URI without a fragment; http for loopback only."""
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        raise ValidationError(f"“{uri}” is not a URI.") from None
     if not parts.scheme or "#" in uri or not (parts.netloc or parts.path):
         raise ValidationError(f"“{uri}” is not an absolute URI without a fragment.")
     if parts.scheme in {"javascript", "data", "vbscript", "file", "about", "blob"}:
@@ -103,6 +106,23 @@ def validate_uri(uri: str) -> None:
         raise ValidationError(f"“{uri}” must not hold credentials, wildcards or backslashes.")
     if parts.scheme == "http" and parts.hostname not in {"127.0.0.1", "::1", "localhost"}:
         raise ValidationError(f"“{uri}”: plain http is for loopback addresses only.")
+
+
+_ORIGIN = re.compile(r"\Ahttps?://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:\d{1,5})?\Z")
+
+
+def validate_origin(origin: str) -> None:
+    """RFC 6454 section 6.2: scheme, host and port in lower case, as browsers send it."""
+    if not _ORIGIN.match(origin):
+        raise ValidationError(f"“{origin}” is not an origin such as https://shop.example.")
+
+
+# What each list of a client may hold.
+_URI_LISTS = {
+    "redirect_uris": validate_uri,
+    "post_logout_redirect_uris": validate_uri,
+    "allowed_origins": validate_origin,
+}
 
 
 class Client(AbstractApplication):
@@ -147,10 +167,10 @@ class Client(AbstractApplication):
     def clean(self) -> None:
         """Checks what one row can say; everything wrong is reported, each beside its field."""
         errors: dict[str, list[str]] = {}
-        for field in ("redirect_uris", "post_logout_redirect_uris"):
+        for field, validate in _URI_LISTS.items():
             for uri in getattr(self, field).split():
                 try:
-                    validate_uri(uri)
+                    validate(uri)
                 except ValidationError as error:
                     errors.setdefault(field, []).extend(error.messages)
         if GrantType.AUTHORIZATION_CODE in self.grant_types and not self.redirect_uris.split():

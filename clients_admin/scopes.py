@@ -1,14 +1,7 @@
 """Expansion of nested scope groups: pure functions over `{group: members}`."""
 
 from collections.abc import Iterable, Mapping
-
-
-class GroupCycleError(ValueError):
-    """A scope group that contains itself; `path` walks the cycle once."""
-
-    def __init__(self, path: list[str]) -> None:
-        super().__init__(" → ".join(path))
-        self.path = path
+from graphlib import CycleError, TopologicalSorter
 
 
 def expand(names: Iterable[str], groups: Mapping[str, Iterable[str]]) -> frozenset[str]:
@@ -29,21 +22,12 @@ def expand(names: Iterable[str], groups: Mapping[str, Iterable[str]]) -> frozens
 
 
 def find_cycle(groups: Mapping[str, Iterable[str]]) -> list[str] | None:
-    """The first cycle among the groups as a path that ends where it began, or None."""
-    done: set[str] = set()
-
-    def walk(name: str, path: list[str]) -> list[str] | None:
-        if name in path:
-            return [*path[path.index(name) :], name]
-        if name in done or name not in groups:
-            return None
-        for member in groups[name]:
-            if cycle := walk(member, [*path, name]):
-                return cycle
-        done.add(name)
-        return None
-
-    for name in groups:
-        if cycle := walk(name, []):
-            return cycle
+    """A cycle among the groups as a path that ends where it began, or None."""
+    try:
+        TopologicalSorter(groups).prepare()
+    except CycleError as error:
+        # graphlib walks from member to container, and begins anywhere.
+        members = error.args[1][:0:-1]
+        begin = members.index(next(name for name in groups if name in members))
+        return [*members[begin:], *members[:begin], members[begin]]
     return None

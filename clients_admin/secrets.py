@@ -65,15 +65,6 @@ def add(client: Client, secret: str | None = None, *, now: datetime | None = Non
     return secret
 
 
-def replace(client: Client, secret: str, *, now: datetime | None = None) -> bool:
-    """Makes `secret` the only one of the client; False when it already was."""
-    if [known for known in live(client, now) if matches(known, secret)]:
-        return False
-    client.secrets.all().delete()
-    add(client, secret, now=now)
-    return True
-
-
 def end(known: ClientSecret, *, now: datetime | None = None) -> bool:
     """Ends a secret; False when it had ended already: an end is never moved."""
     now = now or timezone.now()

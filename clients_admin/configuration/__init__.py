@@ -1,0 +1,1 @@
+"""Configuration files: brands, scopes, login services, users and clients as one YAML document."""

@@ -1,0 +1,49 @@
+"""What a file changes, as lines: `+ client shop`, `~ client shop: name: "Old" -> "New"`."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+# Compared like the rest, but what is written into logs is only that they changed.
+PRIVATE = {"claims"}
+SECRET = {"password", "client_secrets"}
+ABSENT = "unset"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One line: something new, or one key of something that is there."""
+
+    noun: str
+    name: str
+    detail: str = ""
+
+    def __str__(self) -> str:
+        if not self.detail:
+            return f"+ {self.noun} {self.name}"
+        return f"~ {self.noun} {self.name}: {self.detail}"
+
+
+def details(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    """The keys of `after` that differ, each as text; flags one by one. Secrets are left out."""
+    for key, value in after.items():
+        if key in SECRET or before[key] == value:
+            continue
+        if key in PRIVATE:
+            yield f"{key} changed"
+        elif key == "flags":
+            yield from _flags(before[key], value)
+        else:
+            yield f"{key}: {_shown(before[key])} -> {_shown(value)}"
+
+
+def _flags(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    for name in sorted({*before, *after}):
+        old, new = (_shown(flags[name]) if name in flags else ABSENT for flags in (before, after))
+        if old != new:
+            yield f"flags.{name}: {old} -> {new}"
+
+
+def _shown(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,230 @@
+"""What may stand under a key: each function reads one entry and says what is wrong with it.
+
+The answer is the value in the form that the rest of the package compares and keeps, or None where
+there is none or it is wrong. Rules of the models are asked, not repeated.
+"""
+
+import os
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+from django.core.exceptions import ValidationError
+
+from clients_admin.configuration.document import Entry, Problems, did_you_mean
+from clients_admin.flags import BY_NAME
+from clients_admin.flags import problems as flag_problems
+from clients_admin.models import GrantType, validate_uri
+from clients_admin.secrets import LIVE_AT_ONCE
+from idp.accounts.local import MAX_PASSWORD_CHARACTERS
+from idp.environment import environment
+
+BY_REFERENCE = "env:"
+# A flag that the registry does not know belongs to somebody else's tooling, unless it looks
+# like this much of a misspelt one.
+MISSPELT = 0.8
+
+type Reader = Callable[[Entry, Problems], Any]
+
+# `token_exchange` for urn:ietf:params:oauth:grant-type:token-exchange, and so on.
+GRANT_TYPE_ALIASES = {
+    grant_type.value.rpartition(":")[2].replace("-", "_"): grant_type.value
+    for grant_type in GrantType
+    if grant_type.value.startswith("urn:")
+}
+
+
+def _kind_of(value: object) -> str:
+    match value:
+        case bool():
+            return "true or false"
+        case int() | float():
+            return "a number"
+        case str():
+            return "text"
+        case list():
+            return "a list"
+        case _:
+            return "a table"
+
+
+def _typed(entry: Entry, problems: Problems, kind: type, hint: str = "") -> Any:
+    if entry.value is None or isinstance(entry.value, kind):
+        return entry.value
+    problems.add(entry, f"must be {_kind_of(kind())}, not {_kind_of(entry.value)}{hint}")
+    return None
+
+
+def text(entry: Entry, problems: Problems) -> str | None:
+    quotes = "" if isinstance(entry.value, list | dict) else ": put it in quotes"
+    return _typed(entry, problems, str, quotes)
+
+
+def switch(entry: Entry, problems: Problems) -> bool | None:
+    return _typed(entry, problems, bool)
+
+
+def table(entry: Entry, problems: Problems) -> dict[str, Any] | None:
+    """A mapping of anything that JSON can hold."""
+    return None if _typed(entry, problems, dict) is None else entry.plain()
+
+
+def entries(entry: Entry, problems: Problems) -> list[Entry]:
+    return _typed(entry, problems, list) or []
+
+
+def texts(entry: Entry, problems: Problems) -> list[str] | None:
+    """A list of texts, in its order, each once."""
+    if entry.value is None:
+        return None
+    found: list[str] = []
+    for item in entries(entry, problems):
+        value = required_text(item, problems)
+        if value is not None and value in found:
+            problems.add(item, f"“{value}” is listed twice")
+        elif value is not None:
+            found.append(value)
+    return found
+
+
+def required_text(entry: Entry, problems: Problems) -> str | None:
+    value = text(entry, problems)
+    if not value and not problems.concern(entry):
+        problems.add(entry, "must not be empty")
+    return value or None
+
+
+def names(entry: Entry, problems: Problems) -> list[str] | None:
+    """A list of names whose order means nothing."""
+    found = texts(entry, problems)
+    return None if found is None else sorted(found)
+
+
+def choice(known: Iterable[str]) -> Reader:
+    """One of the known texts."""
+    return partial(_choice, known=tuple(known))
+
+
+def _choice(entry: Entry, problems: Problems, *, known: tuple[str, ...]) -> str | None:
+    value = text(entry, problems)
+    if value is None or value in known:
+        return value
+    meant = did_you_mean(value, known)
+    problems.add(entry, f"“{value}” is none of those known here: {', '.join(known)}{meant}")
+    return None
+
+
+def grant_types(entry: Entry, problems: Problems) -> list[str] | None:
+    """A list of grant types, by their value or the short name of a urn."""
+    if entry.value is None:
+        return None
+    known = [*GRANT_TYPE_ALIASES, *GrantType.values]
+    found: set[str] = set()
+    for item in entries(entry, problems):
+        value = required_text(item, problems)
+        if value is None:
+            continue
+        grant_type = GRANT_TYPE_ALIASES.get(value, value)
+        if grant_type not in GrantType.values:
+            problems.add(item, f"“{value}” is no grant type known here{did_you_mean(value, known)}")
+        elif grant_type in found:
+            problems.add(item, f"“{value}” is listed twice")
+        found.add(grant_type)
+    return sorted(found.intersection(GrantType.values))
+
+
+def redirect_uris(entry: Entry, problems: Problems) -> list[str] | None:
+    """A list of URIs that a browser may be sent to."""
+    return _uris(entry, problems, validate_uri)
+
+
+def origins(entry: Entry, problems: Problems) -> list[str] | None:
+    return _uris(entry, problems, lambda _: None)
+
+
+def _uris(entry: Entry, problems: Problems, validate: Callable[[str], None]) -> list[str] | None:
+    found = texts(entry, problems)
+    if found is None:
+        return None
+    for item in entry.value if isinstance(entry.value, list) else []:
+        if item.value in found and (problem := _problem_with_uri(item.value, validate)):
+            problems.add(item, problem)
+            found.remove(item.value)
+    return found
+
+
+def _problem_with_uri(uri: str, validate: Callable[[str], None]) -> str:
+    # The rows keep URIs separated by blanks.
+    if uri.split() != [uri]:
+        return f"“{uri}” must not hold blanks"
+    try:
+        validate(uri)
+    except ValidationError as error:
+        return " ".join(error.messages)
+    except ValueError as error:
+        return f"“{uri}” is no URI: {error}"
+    return ""
+
+
+def flags(entry: Entry, problems: Problems) -> dict[str, Any] | None:
+    """A table of client flags."""
+    values = table(entry, problems)
+    if values is None:
+        return None
+    wrong = flag_problems(values)
+    for name in values:
+        flag = entry.part(name)
+        meant = "" if name in BY_NAME else did_you_mean(name, BY_NAME, likeness=MISSPELT)
+        if meant:
+            problems.add(flag, f"is no known flag{meant}")
+        elif name in wrong and not problems.concern(flag):
+            problems.add(flag, wrong[name])
+    return values
+
+
+def secret(entry: Entry, problems: Problems) -> str | None:
+    """A secret by reference (`env:NAME`), or itself where that is allowed; never in a message."""
+    value = required_text(entry, problems)
+    if value is None:
+        return None
+    if value.startswith(BY_REFERENCE):
+        return _referred(entry, problems, value.removeprefix(BY_REFERENCE))
+    if environment().environment != "development":
+        problems.add(
+            entry,
+            "holds a secret itself, which is for demo files in development only: "
+            f"write {BY_REFERENCE}NAME and set that variable",
+        )
+        return None
+    return value
+
+
+def _referred(entry: Entry, problems: Problems, name: str) -> str | None:
+    value = os.environ.get(name, "")
+    if not value:
+        problems.add(entry, f"the environment variable {name} is not set")
+    elif not value.isprintable():
+        # Also what is not UTF-8, which the environment hands over as lone surrogates.
+        problems.add(entry, f"the environment variable {name} holds what no one could type")
+        value = ""
+    return value or None
+
+
+def password(entry: Entry, problems: Problems) -> str | None:
+    """As `secret`, and short enough to sign in with."""
+    value = secret(entry, problems)
+    if value is not None and len(value) > MAX_PASSWORD_CHARACTERS:
+        problems.add(entry, f"must have at most {MAX_PASSWORD_CHARACTERS} characters")
+        return None
+    return value
+
+
+def client_secrets(entry: Entry, problems: Problems) -> list[str] | None:
+    """One or two secrets."""
+    if entry.value is None:
+        return None
+    listed = entries(entry, problems)
+    found = [value for item in listed if (value := secret(item, problems)) is not None]
+    if not problems.concern(entry) and not 1 <= len(set(found)) == len(found) <= LIVE_AT_ONCE:
+        problems.add(entry, f"must be one to {LIVE_AT_ONCE} different secrets")
+    return None if problems.concern(entry) else found
