@@ -7,6 +7,7 @@ exactly what the table says, so a permission that leaves the table is taken away
 from typing import Any
 
 from django.apps import AppConfig
+from django.apps import apps as django_apps
 from django.apps.registry import Apps
 from django.db.models import Q
 
@@ -45,7 +46,7 @@ ROLES: dict[str, dict[str, dict[str, tuple[str, ...]]]] = {
 }
 
 
-def grant(app_config: AppConfig, using: str, apps: Apps, **_: Any) -> None:
+def grant(app_config: AppConfig, using: str, apps: Apps = django_apps, **_: Any) -> None:
     """Receiver of `post_migrate`: gives both roles what the table says for this one app."""
     try:
         group_model = apps.get_model("auth", "Group")

@@ -9,13 +9,13 @@ import jwt
 from django.conf import settings
 
 from clients_admin.models import Client
+from tokens.issue import Pair
 from tokens.keys import ring
-from tokens.models import AccessToken
 
 
-def of(client: Client, token: AccessToken, access_token: str, nonce: str) -> str:
-    """The ID token beside an access token; claims about the user are for the userinfo endpoint."""
-    flags = client.effective_flags
+def of(client: Client, pair: Pair, access_token: str, nonce: str) -> str:
+    """The ID token beside a user's access token; claims about the user are for userinfo."""
+    flags, token = client.effective_flags, pair.access_token
     expires_at = token.issued_at + timedelta(seconds=flags.id_token_seconds)
     claims = {
         "iss": settings.PUBLIC_URL,
@@ -23,7 +23,7 @@ def of(client: Client, token: AccessToken, access_token: str, nonce: str) -> str
         "aud": client.client_id,
         "iat": int(token.issued_at.timestamp()),
         "exp": int(expires_at.timestamp()),
-        "auth_time": (token.extra or {})["auth_time"],
+        "auth_time": int(pair.auth_time.timestamp()),
         "at_hash": _half_hash(access_token),
     }
     if nonce:
@@ -63,6 +63,14 @@ def read_hint(encoded: str) -> Hint | None:
     if not isinstance(claims["aud"], str) or "client_id" in claims:
         return None
     return Hint(claims["sub"], claims["aud"])
+
+
+def hint_fits(encoded: str | None, sub: str) -> bool:
+    """Whether a hint, where there is one, is about this user."""
+    if encoded is None:
+        return True
+    hint = read_hint(encoded)
+    return hint is not None and hint.sub == sub
 
 
 def _half_hash(access_token: str) -> str:

@@ -60,6 +60,7 @@ class Pair:
 
     access_token: AccessToken
     refresh_token: RefreshToken | None
+    auth_time: datetime
 
 
 def lock_family(family: int) -> None:
@@ -114,7 +115,7 @@ def first_pair(login: Login, now: datetime) -> Pair:
         expires_at=policy.access_token_expires_at(flags, now, family_ends_at=family_ends_at),
         **_family_columns(login, now),
     )
-    return Pair(access_token, refresh_token)
+    return Pair(access_token, refresh_token, login.auth_time)
 
 
 def next_pair(client: Client, old: RefreshToken, scope: str, now: datetime) -> Pair:
@@ -134,6 +135,7 @@ def next_pair(client: Client, old: RefreshToken, scope: str, now: datetime) -> P
             family=old.family,
             scope=old.scope,
             issued_at=now,
+            auth_time=old.auth_time,
             login_at=old.login_at,
             extra=old.extra,
         )
@@ -147,6 +149,7 @@ def next_pair(client: Client, old: RefreshToken, scope: str, now: datetime) -> P
         family=old.family,
         scope=scope,
         issued_at=now,
+        auth_time=old.auth_time,
         extra=old.extra,
     )
     if refresh_token is not old:
@@ -156,7 +159,7 @@ def next_pair(client: Client, old: RefreshToken, scope: str, now: datetime) -> P
             successor=refresh_token.pk,
             successor_access_token=access_token.pk,
         )
-    return Pair(access_token, refresh_token)
+    return Pair(access_token, refresh_token, old.auth_time)
 
 
 def repeated_pair(old: RefreshToken, now: datetime) -> Pair | None:
@@ -169,7 +172,7 @@ def repeated_pair(old: RefreshToken, now: datetime) -> Pair | None:
     access_token = access_tokens.by_id(old.successor_access_token, now)
     if access_token is None:
         return None
-    return Pair(access_token, successor)
+    return Pair(access_token, successor, old.auth_time)
 
 
 def _family_columns(login: Login, now: datetime) -> dict[str, Any]:
@@ -179,5 +182,5 @@ def _family_columns(login: Login, now: datetime) -> dict[str, Any]:
         "family": login.family,
         "scope": login.scope,
         "issued_at": now,
-        "extra": {"auth_time": int(login.auth_time.timestamp())},
+        "auth_time": login.auth_time,
     }

@@ -55,11 +55,12 @@ class TokenRow(models.Model):
 class AccessToken(TokenRow):
     """Without a user and a family where a client acts for itself.
 
-    `extra` holds the rare rest: auth_time, and what later grants add.
+    `extra` holds the rare rest, which later grants add.
     """
 
     user = _reference_to(settings.AUTH_USER_MODEL, null=True)
     family = models.BigIntegerField(null=True)
+    auth_time = models.DateTimeField(null=True)
     extra = models.JSONField(null=True)
 
     class Meta:
@@ -71,6 +72,7 @@ class RefreshToken(TokenRow):
 
     user = _reference_to(settings.AUTH_USER_MODEL)
     family = models.BigIntegerField()
+    auth_time = models.DateTimeField()
     extra = models.JSONField(null=True)
     login_at = models.DateTimeField()
     rotated_at = models.DateTimeField(null=True)

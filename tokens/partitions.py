@@ -4,15 +4,17 @@ Cleaning up ten million expired tokens is one DROP TABLE (decision 0002). A defa
 catches rows that have no other; they move when theirs is made, or are deleted in short batches.
 """
 
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from threading import Lock
 
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
+from psycopg.errors import LockNotAvailable
 
 from tokens.identifiers import (
     ACCESS_TOKENS,
@@ -24,6 +26,8 @@ from tokens.identifiers import (
     first_id,
 )
 
+log = logging.getLogger(__name__)
+
 # How far ahead partitions are made: at least the longest life that a client flag allows.
 AHEAD = {
     ACCESS_TOKENS: timedelta(days=31),
@@ -33,6 +37,7 @@ AHEAD = {
 # Instances whose clocks differ by less than this agree on what is dead.
 CLOCK_MARGIN = timedelta(minutes=15)
 LOCK_TIMEOUT = "500ms"
+PATIENT_LOCK_TIMEOUT = "2s"
 ADVISORY_LOCK = 0x1D9_0001
 DELETE_BATCH = 1000
 
@@ -91,7 +96,7 @@ def make_ahead(table: TokenTable, now: datetime | None = None) -> int:
     missing = sorted(set(wanted) - set(existing(table)))
     made = 0
     for bucket in missing:
-        with _exclusively() as cursor:
+        with _later_if_busy(table.partition(bucket)), _exclusively() as cursor:
             made += cursor is not None and _make(cursor, table, bucket)
     return made
 
@@ -103,10 +108,8 @@ def drop_expired(table: TokenTable, now: datetime | None = None) -> int:
     for bucket in existing(table):
         if table.ends_at(bucket) + CLOCK_MARGIN > now:
             break
-        with _exclusively() as cursor:
-            if cursor:
-                cursor.execute(f"DROP TABLE IF EXISTS {table.partition(bucket)}")
-                dropped += 1
+        with _later_if_busy(table.partition(bucket)), _exclusively() as cursor:
+            dropped += cursor is not None and _drop(cursor, table.partition(bucket))
     return dropped
 
 
@@ -132,6 +135,17 @@ def empty_default(table: TokenTable, now: datetime | None = None) -> int:
 
 
 @contextmanager
+def _later_if_busy(partition: str) -> Iterator[None]:
+    """Leaves one partition for the next run where somebody holds it, and goes on with the rest."""
+    try:
+        yield
+    except OperationalError as error:
+        if not isinstance(error.__cause__, LockNotAvailable):
+            raise
+        log.warning("%s is in use; the next run tries again", partition)
+
+
+@contextmanager
 def _exclusively() -> Iterator[CursorWrapper | None]:
     """One short transaction, in one process of the cluster at a time; None where another is at it.
 
@@ -146,14 +160,30 @@ def _exclusively() -> Iterator[CursorWrapper | None]:
         yield cursor
 
 
+def _drop(cursor: CursorWrapper, name: str) -> bool:
+    cursor.execute("SELECT to_regclass(%s)", [name])
+    if cursor.fetchone()[0] is None:
+        return False  # Another process was faster.
+    # The partition alone first: nobody wants a dead one but perhaps a vacuum, which gives way
+    # after a second. Then the parent is held for no longer than the drop itself.
+    cursor.execute(f"SET LOCAL lock_timeout = '{PATIENT_LOCK_TIMEOUT}'")
+    cursor.execute(f"LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE")
+    cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+    cursor.execute(f"DROP TABLE {name}")
+    return True
+
+
 def _make(cursor: CursorWrapper, table: TokenTable, bucket: int) -> bool:
     name, first, end = table.partition(bucket), first_id(bucket), first_id(bucket + 1)
     cursor.execute("SELECT to_regclass(%s)", [name])
     if cursor.fetchone()[0]:
         return False  # Another process was faster.
-    # ATTACH takes a lock on the parent that readers and writers do not notice; CREATE TABLE …
-    # PARTITION OF would take the strongest one.
     cursor.execute(f"CREATE TABLE {name} (LIKE {table.name} INCLUDING DEFAULTS)")
+    # Rows move, so nobody may look through the parent or write to the default partition until
+    # this commits: a row written meanwhile would fail the ATTACH, a token ended meanwhile would
+    # be missed and live on. Statements that name another partition do not notice.
+    cursor.execute(f"LOCK TABLE ONLY {table.name} IN ACCESS EXCLUSIVE MODE")
+    cursor.execute(f"LOCK TABLE {table.name}_default IN ACCESS EXCLUSIVE MODE")
     cursor.execute(
         f"""
         WITH moved AS (DELETE FROM {table.name}_default WHERE id >= {first} AND id < {end}

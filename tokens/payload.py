@@ -42,8 +42,8 @@ def context(living: Living) -> dict[str, Any]:
         claims["brand"] = brand.slug
     if living.user:
         claims["login_service"] = living.user.login_service.name
-        if auth_time := (living.token.extra or {}).get("auth_time"):
-            claims["auth_time"] = auth_time
+        if auth_time := living.token.auth_time:
+            claims["auth_time"] = int(auth_time.timestamp())
     return claims
 
 

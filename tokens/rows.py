@@ -1,7 +1,7 @@
 """The SQL of the token tables: one statement an operation, the partition named from the id.
 
-Naming the partition costs half of what a lookup through the parent costs (decision 0002), and
-takes no lock on the parent, so that partitions come and go unnoticed.
+Naming the partition spares the planner the search for it (decision 0002), and readers take no lock
+on the parent, so that partitions come and go unnoticed.
 """
 
 from collections.abc import Iterable

@@ -26,7 +26,7 @@ def test_a_client_gets_a_token_of_its_own_with_all_its_scopes():
     }
     assert answer.headers["Cache-Control"] == "no-store"
     row = AccessToken.objects.get()
-    assert (row.scope, row.user_id, row.family, row.extra) == ("*", None, None, None)
+    assert (row.scope, row.user_id, row.family, row.auth_time) == ("*", None, None, None)
     assert not RefreshToken.objects.exists()
 
 

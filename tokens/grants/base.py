@@ -46,5 +46,5 @@ def pair_body(client: Client, pair: issue.Pair, *, nonce: str = "") -> dict[str,
     if pair.refresh_token:
         body["refresh_token"] = issue.say(pair.refresh_token)
     if scopes.OPENID in names:
-        body["id_token"] = id_token.of(client, token, access_token, nonce)
+        body["id_token"] = id_token.of(client, pair, access_token, nonce)
     return body
