@@ -16,6 +16,8 @@ from branding.pages import render_error
 RETRY_AFTER_SECONDS = 5
 _PAGES = ("/sign-in", "/consent", "/sign-out", "/oauth2/authorize", "/oauth2/logout", "/admin")
 
+_PROTOCOL = ("/oauth2/", "/.well-known/", "/internal/", "/api/")
+
 log = logging.getLogger(__name__)
 
 
@@ -34,6 +36,20 @@ def server_error(request: HttpRequest) -> HttpResponse:
         return response
     return _answer(
         request, status=500, code="server_error", description="Something went wrong on our side."
+    )
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's `handler404`."""
+    if request.path.startswith(_PROTOCOL):
+        body = {"error": "not_found", "error_description": "There is nothing at this address."}
+        return HttpResponse(json.dumps(body), status=404, content_type="application/json")
+    return render_error(
+        request,
+        None,
+        heading=_("There is nothing here"),
+        message=_("Check the address, or go back to the application that you came from."),
+        status=404,
     )
 
 

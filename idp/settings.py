@@ -113,6 +113,7 @@ SESSION_COOKIE_AGE = 12 * 3600
 CSRF_COOKIE_NAME = f"{_COOKIE_PREFIX}idp-csrf"
 CSRF_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_HTTPONLY = True
+CSRF_FAILURE_VIEW = "tokens.interaction.pages.csrf_failure"
 X_FRAME_OPTIONS = "DENY"
 # Not no-referrer: browsers would then post our own forms with "Origin: null", which CSRF refuses.
 SECURE_REFERRER_POLICY = "same-origin"

@@ -15,6 +15,7 @@ from tokens.endpoints.userinfo import userinfo
 from tokens.interaction.consent import consent_page
 from tokens.interaction.sign_in import sign_in_page
 
+handler404 = "idp.outage.not_found"
 handler500 = "idp.outage.server_error"
 
 

@@ -5,17 +5,17 @@ import shutil
 import subprocess
 import sys
 
-# Program, Debian package, which tests need it. slapd lives where ordinary users do not look.
+# Program, Debian package, which tests need it.
 NEEDS = [
     ("chromium", "chromium", "tests/browser"),
-    ("slapd", "slapd", "tests of LDAP login services"),
+    ("node", "nodejs", "tests/interop"),
+    ("npm", "npm", "tests/interop"),
 ]
-SEARCH_PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 
 
 def find(program: str) -> str | None:
     """Where the program is; tests start it from there."""
-    return shutil.which(program, path=SEARCH_PATH)
+    return shutil.which(program)
 
 
 def main() -> None:
@@ -32,8 +32,7 @@ def main() -> None:
 def install(packages: list[str]) -> None:
     sys.stdout.write(f"Installing {' and '.join(packages)} for the tests ...\n")
     sys.stdout.flush()
-    # Debian would start slapd as a service right away; the tests start their own.
-    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     for command in (
         ["apt-get", "update", "-qq"],
         ["apt-get", "install", "-qq", "-y", "--no-install-recommends", *packages],

@@ -12,6 +12,7 @@ from django.http import HttpResponse
 from oauthlib.common import Request, add_params_to_uri
 from oauthlib.oauth2 import FatalClientError, OAuth2Error
 
+from branding.models import Brand
 from clients_admin.models import Client
 from idp.accounts.models import User
 from tokens import scopes
@@ -19,6 +20,8 @@ from tokens.endpoints.token import backend
 from tokens.wire import Parameters
 
 PATH = "/oauth2/authorize"
+# Prompts that a fresh sign-in has answered.
+ANSWERED_BY_SIGN_IN = frozenset({"login", "select_account"})
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -28,6 +31,10 @@ class UnknownDestination(Exception):
     RFC 6749 section 4.1.2.1: "MUST NOT automatically redirect the user-agent to the invalid
     redirection URI".
     """
+
+    def __init__(self, reason: str, brand: Brand | None = None) -> None:
+        super().__init__(reason)
+        self.brand = brand
 
 
 class Refusal(Exception):
@@ -69,21 +76,20 @@ class AuthorizationRequest:
         """Single scopes, groups opened, in the order of a page."""
         return sorted(scopes.effective(self.client, self.scope))
 
-    def query(self, *, without_prompts: frozenset[str] = frozenset()) -> str:
-        """The query string that says this request again."""
-        parameters = dict(self.parameters)
-        if kept := " ".join(sorted(self.prompts - without_prompts)):
-            parameters["prompt"] = kept
-        else:
-            parameters.pop("prompt", None)
-        return urlencode(parameters)
+    @property
+    def redirect_uri(self) -> str:
+        return str(self.oauth.redirect_uri)
 
-    def redirect_origin(self) -> str:
-        """Where a form on our pages may end up: the source expression of the redirect URI."""
-        scheme, _, rest = self.oauth.redirect_uri.partition("://")
-        if scheme in {"http", "https"}:
-            return f"{scheme}://{re.split('[/?]', rest)[0]}"
-        return f"{self.oauth.redirect_uri.partition(':')[0]}:"
+    def query(self) -> str:
+        """The query string that says this request again."""
+        return urlencode(self.parameters)
+
+    def query_after_sign_in(self) -> str:
+        """The same without what a fresh sign-in has answered, so that it is not asked for again."""
+        parameters = dict(self.parameters)
+        parameters.pop("max_age", None)
+        parameters["prompt"] = " ".join(sorted(self.prompts - ANSWERED_BY_SIGN_IN))
+        return urlencode({name: value for name, value in parameters.items() if value})
 
 
 def read(parameters: Parameters) -> AuthorizationRequest:
@@ -98,7 +104,8 @@ def read(parameters: Parameters) -> AuthorizationRequest:
     try:
         backend().server.response_types["code"].validate_authorization_request(oauth)
     except FatalClientError as error:
-        raise UnknownDestination(error.description) from None
+        client: Client | None = oauth.client
+        raise UnknownDestination(error.description, client and client.brand) from None
     except OAuth2Error as error:
         raise Refusal(error, _location(oauth, error=error)) from None
     return AuthorizationRequest(parameters, oauth)

@@ -8,12 +8,12 @@ from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from oauthlib.common import add_params_to_uri
 
 from branding.models import Brand
-from branding.pages import render_error, render_page
+from branding.pages import render_page
 from clients_admin.models import Client
 from tokens import authorization, id_token, wire
 from tokens.errors import InvalidRequest, ProtocolError
 from tokens.interaction import session
-from tokens.interaction.pages import bad_request_page
+from tokens.interaction.pages import bad_request_page, let_form_end_at
 
 SIGN_OUT_PATH = "/sign-out"
 
@@ -59,24 +59,21 @@ def sign_out_page(request: HttpRequest) -> HttpResponse:
         return _sign_out(request, asked)
     if request.method == "POST":
         return _stay(request, asked, brand)
-    return render_page(
+    page = render_page(
         request,
         "branding/sign_out.html",
         brand,
         title=_("Sign out"),
         client_name=(client.name or client.client_id) if client else "",
     )
+    return let_form_end_at(page, asked.return_url) if asked.return_url else page
 
 
 def _stay(request: HttpRequest, asked: LogoutRequest, brand: Brand | None) -> HttpResponse:
     if asked.return_url:
         return authorization.redirect(asked.return_url)
-    return render_error(
-        request,
-        brand,
-        heading=_("You are still signed in"),
-        message=_("You can close this page."),
-        status=200,
+    return render_page(
+        request, "branding/still_signed_in.html", brand, title=_("You are still signed in")
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from django.utils import timezone
 from oauthlib.oauth2 import AuthorizationCodeGrant
 
-from tokens import issue
+from tokens import id_token, issue
 from tokens.errors import (
     InvalidRequest,
     RequestNotSupported,
@@ -79,6 +79,13 @@ def require_whole_max_age(request: Any) -> dict[str, str]:
     return {}
 
 
+def require_genuine_hint(request: Any) -> dict[str, str]:
+    """OpenID Connect Core 1.0 section 3.1.2.1: an "ID Token previously issued by" this server."""
+    if request.id_token_hint is not None and id_token.read_hint(request.id_token_hint) is None:
+        raise InvalidRequest("The id_token_hint is no ID token of this server.", request=request)
+    return {}
+
+
 # Looked at after the client and its redirect URI are known to be right, before all else.
 CHECKS = (
     require_code_response,
@@ -87,6 +94,7 @@ CHECKS = (
     require_s256,
     require_known_prompts,
     require_whole_max_age,
+    require_genuine_hint,
 )
 
 

@@ -12,8 +12,10 @@ from tokens import authorization
 from tokens.authorization import AuthorizationRequest
 from tokens.errors import AccessDenied, InvalidRequest
 from tokens.interaction import session
-from tokens.interaction.pages import about_authorization, allow_form_to_end_at, bad_request_page
+from tokens.interaction.pages import about_authorization, bad_request_page, let_form_end_at
+from tokens.interaction.reasons import must_sign_in
 from tokens.models import Consent
+from tokens.scopes import OPENID
 
 PATH = "/consent"
 
@@ -32,7 +34,7 @@ def is_needed(asked: AuthorizationRequest, user: User) -> bool:
 def consent_page(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
     """Shows what is asked for; takes the decision."""
     visitor = session.visitor_for(request, asked.client)
-    if visitor is None:
+    if visitor is None or must_sign_in(asked, visitor) or not is_needed(asked, visitor.user):
         return authorization.redirect(f"{authorization.PATH}?{asked.query()}")
     if request.method != "POST":
         return _page(request, asked, visitor.user)
@@ -55,9 +57,13 @@ def _page(request: HttpRequest, asked: AuthorizationRequest, user: User) -> Http
         title=client.name or client.client_id,
         client_name=client.name or client.client_id,
         user_name=user.get_full_name(),
-        scopes=Scope.objects.filter(name__in=asked.asked_scopes()),
+        # Who the user is comes first, whatever the alphabet says.
+        scopes=sorted(
+            Scope.objects.filter(name__in=asked.asked_scopes()),
+            key=lambda scope: (scope.name != OPENID, scope.name),
+        ),
     )
-    return allow_form_to_end_at(response, asked)
+    return let_form_end_at(response, asked.redirect_uri)
 
 
 def _remembered(asked: AuthorizationRequest, user: User) -> set[str]:

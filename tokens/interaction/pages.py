@@ -1,5 +1,6 @@
-"""Pages around an authorization request, in the brand of its client."""
+"""What the pages around an authorization request have in common."""
 
+import logging
 import uuid
 from collections.abc import Callable
 from functools import wraps
@@ -15,23 +16,55 @@ from branding.pages import render_error
 from tokens import authorization, wire
 from tokens.authorization import AuthorizationRequest
 from tokens.errors import MethodNotAllowed, ProtocolError
+from tokens.interaction import session
+
+log = logging.getLogger(__name__)
 
 
 def bad_request_page(
     request: HttpRequest, error: Exception, brand: Brand | None = None
 ) -> HttpResponse:
-    """Tells the user that an application sent them here in a wrong way, and sends them nowhere."""
+    """Tells the user that an application sent them here in a wrong way, and sends them nowhere.
+
+    What exactly was wrong is for the application's developer: it is in the log, under the
+    reference that the page shows.
+    """
+    reference = uuid.uuid4().hex[:12]
+    reason = getattr(error, "reason", "") or str(error)
+    log.warning("Refused %s %s: %r (reference %s)", request.method, request.path, reason, reference)
     response = render_error(
         request,
         brand,
         heading=_("This link does not work"),
-        message=str(getattr(error, "description", "") or error),
-        reference=uuid.uuid4().hex[:12],
+        message=_(
+            "The application that sent you here is not known to us, or its request was not right. "
+            "Go back to the application and try again."
+        ),
+        reference=reference,
         status=getattr(error, "status_code", 400),
     )
     if isinstance(error, MethodNotAllowed):
         response.headers["Allow"] = ", ".join(error.allowed)
     return response
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Django's CSRF_FAILURE_VIEW: a form that was not made for this browser's present session.
+
+    Whoever has signed in in another tab meanwhile goes on as that user.
+    """
+    if request.path == session.SIGN_IN_PATH and session.user_of(request):
+        return authorization.redirect(f"{authorization.PATH}?{request.META['QUERY_STRING']}")
+    return render_error(
+        request,
+        None,
+        heading=_("Please try again"),
+        message=_(
+            "This page was open for too long, or your browser did not send our cookie. "
+            "Go back, load the page anew and try again."
+        ),
+        status=403,
+    )
 
 
 type Page = Callable[[HttpRequest, AuthorizationRequest], HttpResponse]
@@ -45,8 +78,10 @@ def about_authorization(page: Page) -> Callable[[HttpRequest], HttpResponse]:
         try:
             wire.require_method(request, "GET", "HEAD", "POST")
             asked = authorization.read(wire.read_query(request))
-        except (ProtocolError, authorization.UnknownDestination) as error:
+        except ProtocolError as error:
             return bad_request_page(request, error)
+        except authorization.UnknownDestination as error:
+            return bad_request_page(request, error, error.brand)
         except authorization.Refusal as refusal:
             return authorization.redirect(refusal.location)
         return page(request, asked)
@@ -54,9 +89,13 @@ def about_authorization(page: Page) -> Callable[[HttpRequest], HttpResponse]:
     return answer
 
 
-def allow_form_to_end_at(response: HttpResponse, asked: AuthorizationRequest) -> HttpResponse:
-    """Browsers follow a form's redirects only to where `form-action` allows."""
-    form_action = [CSP.SELF, asked.redirect_origin()]
-    policy: dict[str, Any] = {**settings.SECURE_CSP, "form-action": form_action}
+def let_form_end_at(response: HttpResponse, uri: str) -> HttpResponse:
+    """Browsers hold all redirects that follow a form against `form-action`.
+
+    The application may send the user on to other sites, so its scheme is allowed and not just its
+    host. What the form itself is sent to is written by us.
+    """
+    scheme = f"{uri.partition(':')[0]}:"
+    policy: dict[str, Any] = {**settings.SECURE_CSP, "form-action": [CSP.SELF, "https:", scheme]}
     response.headers[CSP.HEADER_ENFORCE] = build_policy(policy)
     return response

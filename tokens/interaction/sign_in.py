@@ -12,11 +12,11 @@ from branding.forms import SignInForm
 from branding.pages import render_page
 from idp.accounts.login import Authenticated, sign_in
 from idp.accounts.outcomes import Unavailable
-from tokens import authorization
+from tokens import authorization, id_token
 from tokens.authorization import AuthorizationRequest
-from tokens.endpoints.authorize import ANSWERED_BY_SIGN_IN
+from tokens.errors import LoginRequired
 from tokens.interaction import session
-from tokens.interaction.pages import about_authorization, allow_form_to_end_at
+from tokens.interaction.pages import about_authorization, let_form_end_at
 
 
 @sensitive_post_parameters("password")
@@ -35,9 +35,12 @@ def sign_in_page(request: HttpRequest, asked: AuthorizationRequest) -> HttpRespo
         form.cleaned_data["password"],
     )
     if isinstance(outcome, Authenticated):
+        if not id_token.hint_fits(asked.parameters.get("id_token_hint"), outcome.user.sub):
+            # OpenID Connect Core 1.0 section 3.1.2.1: "MUST return an error, such as
+            # login_required", where somebody else signs in than the hint is about.
+            return authorization.refuse(asked, LoginRequired())
         session.begin(request, outcome.user)
-        query = asked.query(without_prompts=ANSWERED_BY_SIGN_IN)
-        return authorization.redirect(f"{authorization.PATH}?{query}")
+        return authorization.redirect(f"{authorization.PATH}?{asked.query_after_sign_in()}")
     if isinstance(outcome, Unavailable):
         return _page(request, asked, form, outcome="unavailable", status=503)
     return _page(request, asked, form, outcome="refused", status=401)
@@ -61,4 +64,4 @@ def _page(
         form=form,
         outcome=outcome,
     )
-    return allow_form_to_end_at(response, asked)
+    return let_form_end_at(response, asked.redirect_uri)
