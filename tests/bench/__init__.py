@@ -1,0 +1,1 @@
+"""What things cost here and in the stock toolkit, side by side on one PostgreSQL: `make bench`."""
