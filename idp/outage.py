@@ -7,9 +7,10 @@ import json
 import logging
 import sys
 
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, InternalError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
+from psycopg.errors import ReadOnlySqlTransaction
 
 from branding.pages import render_error
 
@@ -24,8 +25,9 @@ log = logging.getLogger(__name__)
 def server_error(request: HttpRequest) -> HttpResponse:
     """Django's `handler500`; the exception is the one being handled."""
     error = sys.exception()
-    if isinstance(error, OperationalError | InterfaceError):
-        log.error("Database unavailable at %s: %s", request.path, type(error).__name__)
+    if _is_outage(error):
+        # Quoted, because a path may hold line ends.
+        log.error("Database unavailable at %r: %s", request.path, type(error).__name__)
         response = _answer(
             request,
             status=503,
@@ -33,10 +35,19 @@ def server_error(request: HttpRequest) -> HttpResponse:
             description="The server cannot reach its database. Try again in a moment.",
         )
         response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+        # Django would add the same traceback for each request of an outage.
+        response._has_been_logged = True  # type: ignore[attr-defined]
         return response
     return _answer(
         request, status=500, code="server_error", description="Something went wrong on our side."
     )
+
+
+def _is_outage(error: BaseException | None) -> bool:
+    """No connection; or one to a standby that is not, or not yet, the primary."""
+    if isinstance(error, OperationalError | InterfaceError):
+        return True
+    return isinstance(error, InternalError) and isinstance(error.__cause__, ReadOnlySqlTransaction)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

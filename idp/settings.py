@@ -82,7 +82,14 @@ DATABASES = {
         "OPTIONS": {
             "connect_timeout": 3,
             **_database["OPTIONS"],
-            "pool": {"min_size": 1, "max_size": env.threads + 2, "timeout": 3},
+            # A failed attempt to connect is soon given up, so that the next request makes a new
+            # one: the pool's own pauses between attempts grow to minutes.
+            "pool": {
+                "min_size": 1,
+                "max_size": env.threads + 2,
+                "timeout": 3,
+                "reconnect_timeout": 1,
+            },
         },
     }
 }
@@ -104,7 +111,7 @@ AUTH_PASSWORD_VALIDATORS = [
 
 # --- Sessions, cookies, headers ---------------------------------------------------------------
 
-SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_ENGINE = "idp.sessions"
 _COOKIE_PREFIX = "__Host-" if HTTPS else ""
 SESSION_COOKIE_NAME = f"{_COOKIE_PREFIX}idp-session"
 SESSION_COOKIE_SECURE = HTTPS
@@ -120,7 +127,7 @@ SECURE_REFERRER_POLICY = "same-origin"
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 SECURE_HSTS_PRELOAD = HTTPS
-# TLS ends at the proxy, which reports it in this header; plain requests are redirected there.
+# TLS ends at the proxy, which reports it in this header and redirects plain requests.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_CSP: dict[str, list[str]] = {
     "default-src": [CSP.NONE],
@@ -188,6 +195,8 @@ LOGGING = {
     "loggers": {
         # A refused request is an answer, not a fault; what matters of it is counted and audited.
         "django.request": {"level": "ERROR"},
+        # Its warnings repeat headers of the request.
+        "django.security.csrf": {"level": "ERROR"},
         # oauthlib and the toolkit write tokens and codes at DEBUG.
         "oauthlib": {"level": "WARNING"},
         "oauth2_provider": {"level": "WARNING"},

@@ -1,6 +1,7 @@
 """The WSGI application: what Granian serves."""
 
 import os
+import re
 from collections.abc import Callable, Iterable
 from io import BytesIO
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "idp.settings")
 
 from django.core.wsgi import get_wsgi_application
+from django.utils.http import parse_header_parameters
 
 from idp.environment import environment_or_exit
 
@@ -16,11 +18,38 @@ _django = get_wsgi_application()
 
 MAX_CHUNKED_BYTES = 1024 * 1024 + 1  # One more than Django takes, so that it refuses.
 
+# RFC 2046 section 5.1.1, without the characters that would need quotes.
+_BOUNDARY = re.compile(r"\A[0-9A-Za-z'+_.-]{1,70}\Z")
 
-def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Django reads no further than Content-Length, so a chunked body would be lost: it is read
-    here, up to a limit, and given its length."""
+type Environ = dict[str, Any]
+
+
+def application(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """Django, behind what it cannot do for itself."""
+    give_chunked_body_a_length(environ)
+    leave_charset_out(environ)
+    return _django(environ, start_response)
+
+
+def give_chunked_body_a_length(environ: Environ) -> None:
+    """Django reads no further than Content-Length, so a chunked body would be lost."""
     if "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower():
         body = environ["wsgi.input"].read(MAX_CHUNKED_BYTES)
         environ |= {"wsgi.input": BytesIO(body), "CONTENT_LENGTH": str(len(body))}
-    return _django(environ, start_response)
+
+
+def leave_charset_out(environ: Environ) -> None:
+    """Forms are UTF-8 here, whatever is claimed (RFC 6749 appendix B).
+
+    Django would decode them by the charset that the content type names, also where that is none
+    for text, and an unreadable content type would end its handler before there is a request.
+    """
+    try:
+        media_type, parameters = parse_header_parameters(environ.get("CONTENT_TYPE", ""))
+    except ValueError:
+        environ["CONTENT_TYPE"] = "application/octet-stream"
+        return
+    boundary = parameters.get("boundary", "")
+    environ["CONTENT_TYPE"] = (
+        f"{media_type}; boundary={boundary}" if _BOUNDARY.match(boundary) else media_type
+    )

@@ -7,6 +7,7 @@ a list of ten million rows serves nobody, and rows hold nothing to read.
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import URLPattern
 from unfold.admin import ModelAdmin
 
 from clients_admin.admin.base import OperatorModelAdmin
@@ -15,6 +16,10 @@ from tokens.keys.models import SigningKey
 
 class _HiddenAdmin(ModelAdmin):
     """A page that nobody may open, whatever their permissions."""
+
+    def get_urls(self) -> list[URLPattern]:
+        """None: Django looks for the object before it asks for a permission."""
+        return []
 
     def has_module_permission(self, request: object) -> bool:
         return False

@@ -101,6 +101,8 @@ def read(parameters: Parameters) -> AuthorizationRequest:
         raise UnknownDestination("A parameter holds control characters.")
     oauth = Request(f"{PATH}?{urlencode(parameters)}")
     oauth.scopes = (oauth.scope or "").split()
+    # oauthlib's request shows parameters as attributes; these are never the caller's to set.
+    oauth.client = oauth.user = oauth.code_row = None
     try:
         backend().server.response_types["code"].validate_authorization_request(oauth)
     except FatalClientError as error:

@@ -42,7 +42,17 @@ def read_form(request: HttpRequest) -> Parameters:
         raise InvalidRequest("The body could not be read.") from None
     if len(body) > MAX_BODY_BYTES:
         raise InvalidRequest("The body is too large.")
+    if len(body) < _announced_bytes(request):
+        # The connection broke off: what is missing may be what narrows the request.
+        raise InvalidRequest("The body is incomplete.")
     return parse(body)
+
+
+def _announced_bytes(request: HttpRequest) -> int:
+    try:
+        return int(request.META.get("CONTENT_LENGTH") or 0)
+    except ValueError:
+        return 0
 
 
 def read_query(request: HttpRequest) -> Parameters:
