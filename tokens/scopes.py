@@ -33,8 +33,8 @@ def to_store(client: Client, requested: Iterable[str]) -> str:
 
 
 def freeze(client: Client, stored: str) -> str:
-    """The stored form that no later change of the client can widen."""
-    return " ".join(sorted(effective(client, stored))) if stored == ALL else stored
+    """The stored form that no later change of the client or of a group can widen."""
+    return as_text(effective(client, stored))
 
 
 def grantable(client: Client) -> frozenset[str]:

@@ -4,6 +4,7 @@ import jwt
 import pytest
 import time_machine
 
+from clients_admin.models import Client, ScopeGroup
 from tests.configuration import (
     PASSWORD,
     REDIRECT_URI,
@@ -239,11 +240,31 @@ def test_what_a_user_consented_to_never_grows(shopper):
     assert refreshed["scope"] == "email openid orders.read profile"
 
 
+def test_what_a_user_consented_to_does_not_grow_through_a_group_either(shopper):
+    group = ScopeGroup.objects.create(name="buying")
+    group.scopes.add(*scopes("orders.read"))
+    shop("third", flags={"consent": "always"}).scope_groups.add(group)
+    third = Shopper("third")
+    page = third.sign_in(third.authorize(scope="openid buying"))
+    back = third.browser.post(page.headers["Location"], {"decision": "allow"})
+    tokens = third.exchange(returned(back)["code"]).json()
+    assert tokens["scope"] == "openid orders.read"
+    group.scopes.add(*scopes("orders.write"))
+    assert third.refresh(tokens["refresh_token"]).json()["scope"] == "openid orders.read"
+
+
+def test_a_group_that_a_first_party_login_named_grows_with_the_group(shopper):
+    group = ScopeGroup.objects.create(name="buying")
+    Client.objects.get(client_id="shop").scope_groups.add(group)
+    tokens = shopper.tokens(scope="openid buying")
+    assert tokens["scope"] == "openid"
+    group.scopes.add(*scopes("orders.write"))
+    assert shopper.refresh(tokens["refresh_token"]).json()["scope"] == "openid orders.write"
+
+
 def test_a_first_party_login_without_a_scope_grows_with_the_client(shopper):
     tokens = shopper.tokens(scope="")
     assert tokens["scope"] == "email openid orders.read profile"
-    from clients_admin.models import Client
-
     Client.objects.get(client_id="shop").scopes.add(*scopes("orders.write"))
     refreshed = shopper.refresh(tokens["refresh_token"]).json()
     assert refreshed["scope"] == "email openid orders.read orders.write profile"
