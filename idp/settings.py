@@ -193,8 +193,8 @@ LOGGING = {
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env.log_level.upper()},
     "loggers": {
-        # psycopg gives itself a level, which would hide ours.
-        "psycopg": {"level": env.log_level.upper()},
+        # psycopg gives itself a level, which would hide ours; its pool tells of every connection.
+        "psycopg": {"level": "ERROR" if env.log_level == "error" else "WARNING"},
         # A refused request is an answer, not a fault; what matters of it is counted and audited.
         "django.request": {"level": "ERROR"},
         # Its warnings repeat headers of the request.
