@@ -19,7 +19,7 @@ from clients_admin.configuration.sections import Configuration, Item
 from clients_admin.configuration.stored import Rows
 from clients_admin.models import Client, Scope, ScopeGroup
 from idp.accounts import local
-from idp.accounts.models import LocalAccount, LoginService, User, new_subject
+from idp.accounts.models import LocalAccount, LoginService
 
 KEY_OF_FIELD = {"is_active": "active", "is_enabled": "enabled"}
 CLIENT_FIELDS = ("name", "description", "client_type", "grant_types", "flags")
@@ -146,10 +146,6 @@ class _Run:
         if not row._state.adding and check_password(password, row.password):
             return []
         local.set_password(row, password)
-        # Whoever signed in with the old one has to sign in again.
-        User.objects.filter(
-            login_service=row.login_service, external_id=str(row.external_id)
-        ).update(sessions_salt=new_subject())
         return ["password changed"]
 
     def client(self, item: Item) -> None:

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
 from idp.accounts.local import MAX_PASSWORD_CHARACTERS, set_password
-from idp.accounts.models import LocalAccount, LoginService, User, new_subject
+from idp.accounts.models import LocalAccount, LoginService, User
 from idp.environment import environment
 
 SUPERUSER = "superuser"
@@ -39,7 +39,7 @@ class Command(BaseCommand):
         with transaction.atomic():
             account, is_new = _account(_login_service(), username)
             has_new_password = _keep_password(account, password)
-            user = _operator(account, ends_sessions=has_new_password)
+            user = _operator(account)
             has_new_role = self.keep_role(user, role)
         done = {
             "is new": is_new,
@@ -59,7 +59,7 @@ class Command(BaseCommand):
         user.groups.remove(*(before - groups))
         user.groups.add(*(groups - before))
         user.is_superuser = role == SUPERUSER
-        user.save(update_fields=["is_active", "is_staff", "is_superuser", "sessions_salt"])
+        user.save(update_fields=["is_active", "is_staff", "is_superuser"])
         return is_changed
 
 
@@ -110,7 +110,7 @@ def _keep_password(account: LocalAccount, password: str) -> bool:
     return is_changed
 
 
-def _operator(account: LocalAccount, *, ends_sessions: bool) -> User:
+def _operator(account: LocalAccount) -> User:
     """The shadow of the account, active and let into the admin."""
     user, _ = User.objects.get_or_create(
         login_service=account.login_service,
@@ -118,6 +118,4 @@ def _operator(account: LocalAccount, *, ends_sessions: bool) -> User:
         defaults={"username": account.username, "claims": account.claims},
     )
     user.is_active = user.is_staff = True
-    if ends_sessions:
-        user.sessions_salt = new_subject()
     return user
