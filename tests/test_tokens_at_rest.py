@@ -5,6 +5,7 @@ import base64
 import psycopg
 import requests
 
+from tests.first_party import exchange, new_code, refresh
 from tests.servers import LiveIDP
 
 TOKENS = 1000
@@ -23,9 +24,21 @@ def test_a_dump_after_a_thousand_tokens_holds_none_of_them(live_idp: LiveIDP):
     assert [part for token in tokens for part in parts(token) if part in dump] == []
 
 
+def test_nor_does_it_hold_what_a_login_gave(live_idp: LiveIDP):
+    code = new_code(live_idp.url)
+    login = exchange(live_idp.url, code).json()
+    later = refresh(live_idp.url, login["refresh_token"]).json()
+    tokens = [code] + [
+        answer[kind] for answer in (login, later) for kind in ("access_token", "refresh_token")
+    ]
+    dump = dump_of(live_idp.environment["IDP_DATABASE_URL"])
+    assert [part for token in tokens for part in parts(token) if part in dump] == []
+    assert [answer["id_token"] for answer in (login, later) if answer["id_token"] in dump] == []
+
+
 def parts(token: str) -> list[str]:
     """What would let somebody say the token: all of it, its body, its mac, in each spelling."""
-    body = token.removeprefix("at_")
+    _, _, body = token.partition("_")
     raw = base64.urlsafe_b64decode(body)
     mac, masked_id = raw[17:], raw[1:9]
     return [
