@@ -160,8 +160,10 @@ class EmbeddedPostgres:
         return self.database_url(name)
 
     def destroy(self) -> None:
-        """Stop at once and remove the data."""
+        """Stop at once, also what another process has left running, and remove the data."""
         self.stop("immediate")
+        if self._data.exists():
+            self._stop_leftover(self._binaries())
         shutil.rmtree(self.directory, ignore_errors=True)
         shutil.rmtree(self._sockets, ignore_errors=True)
 
@@ -264,8 +266,9 @@ class EmbeddedValkey:
         self._process.stop(signal.SIGTERM)
 
     def destroy(self) -> None:
-        """Stop at once and remove the data."""
+        """Stop at once, also what another process has left running, and remove the data."""
         self._process.stop(signal.SIGKILL)
+        self._stop_leftover()
         shutil.rmtree(self.directory, ignore_errors=True)
         shutil.rmtree(self._sockets, ignore_errors=True)
 

@@ -85,3 +85,12 @@ def test_a_long_directory_gets_a_short_name_for_its_sockets(tmp_path):
         client.connect(path)
     server.destroy()
     assert not Path(path).parent.exists()
+
+
+@pytest.mark.parametrize("kind", [EmbeddedPostgres, EmbeddedValkey])
+def test_a_server_that_a_killed_run_left_behind_is_destroyed_by_the_next(kind, tmp_path):
+    abandoned = kind(tmp_path / "server")
+    abandoned.start()
+    kind(tmp_path / "server").destroy()
+    assert not abandoned.running
+    assert not (tmp_path / "server").exists()
