@@ -277,13 +277,13 @@ class Environment(BaseSettings):
     trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_parse_networks)] = _setting(
         "Network",
         "list of networks",
-        "Proxies whose X-Forwarded-For counts.",
+        "Proxies whose X-Forwarded-For will count. Checked, but nothing reads it in this release.",
         default=(),
     )
     internal_networks: Annotated[tuple[Network, ...], BeforeValidator(_parse_networks)] = _setting(
         "Network",
         "list of networks",
-        "Peers that /internal/ answers.",
+        "Peers that /internal/ will answer. Checked, but nothing reads it in this release.",
         default=LOOPBACK,
     )
     admin_login_services: Annotated[tuple[str, ...], BeforeValidator(_items)] = _setting(

@@ -11,9 +11,8 @@ from datetime import UTC, datetime
 
 SEQUENCE_BITS = 41
 SEQUENCE_NAME = "tokens_sequence"
-LARGEST_BUCKET = (1 << (63 - SEQUENCE_BITS)) - 1
 
-HOUR, DAY, WEEK = 3600, 86_400, 7 * 86_400
+DAY, WEEK = 86_400, 7 * 86_400
 
 
 @dataclass(frozen=True, slots=True)

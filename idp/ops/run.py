@@ -34,7 +34,6 @@ STOP_SECONDS = 15
 POLL_SECONDS = 0.1
 
 EXIT_FAILED = 1
-EXIT_BAD_SETTING = 2
 
 
 class CannotRunError(Exception):
