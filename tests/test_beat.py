@@ -10,8 +10,9 @@ import pytest
 
 from idp.celery import app
 from idp.environment import PROJECT
+from idp.partitioning.tables import first_id
 from tests.servers import LiveIDP
-from tokens.identifiers import ACCESS_TOKENS, first_id
+from tokens.identifiers import ACCESS_TOKENS
 
 PATIENCE_SECONDS = 60
 

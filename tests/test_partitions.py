@@ -16,9 +16,11 @@ import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from tokens import cleanup, partitions, rows
+from idp.partitioning import partitions
+from idp.partitioning.tables import PartitionedTable
+from tokens import cleanup, rows
 from tokens.format import Reference
-from tokens.identifiers import ACCESS_TOKENS, REFRESH_TOKENS, TOKEN_TABLES, TokenTable
+from tokens.identifiers import ACCESS_TOKENS, REFRESH_TOKENS, TOKEN_TABLES
 from tokens.issue import access_tokens, refresh_tokens
 from tokens.models import AccessToken, RefreshToken, TokenRow
 
@@ -36,8 +38,7 @@ SECOND, MINUTE, HOUR, DAY = (
 @pytest.fixture(autouse=True)
 def known(monkeypatch: pytest.MonkeyPatch) -> partitions.PartitionList:
     """A list of the partitions for this test alone: the real one must not learn of ours."""
-    fresh = partitions.PartitionList()
-    monkeypatch.setattr(partitions, "known", fresh)
+    fresh = partitions.PartitionList(TOKEN_TABLES)
     monkeypatch.setattr(rows, "known", fresh)
     return fresh
 
@@ -82,7 +83,7 @@ def multiply(token: AccessToken, times: int) -> None:
         )
 
 
-def make(table: TokenTable, now: datetime, known: partitions.PartitionList) -> None:
+def make(table: PartitionedTable, now: datetime, known: partitions.PartitionList) -> None:
     """The partitions that are wanted at `now` exist, and this process knows them."""
     partitions.make_ahead(table, now)
     known.refresh()
@@ -127,7 +128,7 @@ def lookup(db: None, known: partitions.PartitionList) -> tuple[AccessToken, str]
     """A token among 1,000 in one of 100 partitions, and the very statement that looks it up."""
     months = 4
     for month in range(months):
-        make(ACCESS_TOKENS, NOW + month * partitions.AHEAD[ACCESS_TOKENS], known)
+        make(ACCESS_TOKENS, NOW + month * ACCESS_TOKENS.ahead, known)
     assert len(partitions.existing(ACCESS_TOKENS)) >= 100
     token = token_ending(NOW + HOUR)
     multiply(token, 1000)
@@ -190,7 +191,7 @@ def test_a_token_is_dead_from_its_expiry_on_though_its_row_is_there(db, known):
 
 def test_partitions_are_made_ahead_for_all_tables_and_a_second_run_makes_none(db):
     wanted = {
-        table: set(range(table.bucket_of(NOW), table.bucket_of(NOW + partitions.AHEAD[table]) + 1))
+        table: set(range(table.bucket_of(NOW), table.bucket_of(NOW + table.ahead) + 1))
         for table in TOKEN_TABLES
     }
     assert cleanup.make_partitions(NOW) == sum(map(len, wanted.values()))

@@ -2,14 +2,15 @@
 
 from datetime import datetime
 
-from tokens import partitions
+from idp.partitioning import partitions
+from tokens import rows
 from tokens.identifiers import TOKEN_TABLES
 
 
 def make_partitions(now: datetime | None = None) -> int:
     """Makes the partitions that tokens of the coming time will need; answers how many."""
     made = sum(partitions.make_ahead(table, now) for table in TOKEN_TABLES)
-    partitions.known.refresh()
+    rows.known.refresh()
     return made
 
 

@@ -11,16 +11,19 @@ from typing import Any
 from django.db import connection, models
 from django.utils import timezone
 
+from idp.partitioning.partitions import PartitionList
+from idp.partitioning.tables import SEQUENCE_BITS, PartitionedTable, bucket_of_id, first_id
 from tokens.format import Reference, new_nonce
-from tokens.identifiers import SEQUENCE_BITS, SEQUENCE_NAME, TokenTable, bucket_of_id, first_id
+from tokens.identifiers import SEQUENCE_NAME, TOKEN_TABLES
 from tokens.models import TokenRow
-from tokens.partitions import known
+
+known = PartitionList(TOKEN_TABLES)
 
 
 class Rows[Row: TokenRow]:
     """The rows of one token table."""
 
-    def __init__(self, table: TokenTable, model: type[Row]) -> None:
+    def __init__(self, table: PartitionedTable, model: type[Row]) -> None:
         self.table = table
         self._model = model
         fields = model._meta.concrete_fields

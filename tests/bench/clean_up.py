@@ -32,9 +32,10 @@ def bench(sides: Sides) -> Result:
 
 
 def measure_ours(rows: int) -> dict[str, float]:
+    from idp.partitioning.partitions import make_ahead
     from tokens.cleanup import drop_expired
     from tokens.identifiers import ACCESS_TOKENS
-    from tokens.partitions import known, make_ahead
+    from tokens.rows import known
 
     first, _ = expired()
     make_ahead(ACCESS_TOKENS, first + timedelta(hours=1))

@@ -86,8 +86,9 @@ def _nanoseconds(cursor: psycopg.Cursor[Any], statements: Sequence[Statement]) -
 
 
 def measure_ours(rows: int) -> dict[str, Any]:
-    from tokens.identifiers import ACCESS_TOKENS, bucket_of_id
-    from tokens.partitions import known
+    from idp.partitioning.tables import bucket_of_id
+    from tokens.identifiers import ACCESS_TOKENS
+    from tokens.rows import known
 
     partitions = ours.make_partitions(PARTITIONS)
     known.refresh()

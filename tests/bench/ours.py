@@ -5,10 +5,11 @@ from typing import Any
 
 from django.core.management import call_command
 
+from idp.partitioning import partitions
+from idp.partitioning.tables import SEQUENCE_BITS
 from tests.bench.loading import CLIENTS, USERS, multiply
 from tests.bench.measure import execute
-from tokens import partitions
-from tokens.identifiers import ACCESS_TOKENS, SEQUENCE_BITS, SEQUENCE_NAME
+from tokens.identifiers import ACCESS_TOKENS, SEQUENCE_NAME
 
 TABLE = ACCESS_TOKENS.name
 
@@ -43,7 +44,7 @@ def make_partitions(at_least: int) -> int:
     now = datetime.now(UTC)
     while (found := len(partitions.existing(ACCESS_TOKENS))) < at_least:
         partitions.make_ahead(ACCESS_TOKENS, now)
-        now += partitions.AHEAD[ACCESS_TOKENS]
+        now += ACCESS_TOKENS.ahead
     return found
 
 

@@ -3,7 +3,7 @@ import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
 
-from ._partitioned import CreatePartitionedModel
+from idp.partitioning.operations import CreatePartitionedModel
 
 
 def reference(model, **options):

@@ -1,4 +1,4 @@
-"""The partitions of the token tables: made ahead, dropped when all their rows are dead.
+"""The partitions of a table: made ahead, dropped when all their rows are dead.
 
 Cleaning up ten million expired tokens is one DROP TABLE (decision 0002). A default partition
 catches rows that have no other; they move when theirs is made, or are deleted in short batches.
@@ -6,7 +6,7 @@ catches rows that have no other; they move when theirs is made, or are deleted i
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from threading import Lock
@@ -16,24 +16,10 @@ from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 from psycopg.errors import LockNotAvailable
 
-from tokens.identifiers import (
-    ACCESS_TOKENS,
-    AUTHORIZATION_CODES,
-    REFRESH_TOKENS,
-    TOKEN_TABLES,
-    TokenTable,
-    bucket_of_id,
-    first_id,
-)
+from idp.partitioning.tables import PartitionedTable, bucket_of_id, first_id
 
 log = logging.getLogger(__name__)
 
-# How far ahead partitions are made: at least the longest life that a client flag allows.
-AHEAD = {
-    ACCESS_TOKENS: timedelta(days=31),
-    REFRESH_TOKENS: timedelta(days=401),
-    AUTHORIZATION_CODES: timedelta(days=2),
-}
 # Instances whose clocks differ by less than this agree on what is dead.
 CLOCK_MARGIN = timedelta(minutes=15)
 LOCK_TIMEOUT = "500ms"
@@ -49,12 +35,13 @@ _LIST_SECONDS = 60.0
 class PartitionList:
     """Which partitions exist, as this process last saw them."""
 
-    def __init__(self) -> None:
+    def __init__(self, tables: Iterable[PartitionedTable]) -> None:
+        self._tables = tuple(tables)
         self._lock = Lock()
         self._names: frozenset[str] = frozenset()
         self._read_at = float("-inf")
 
-    def relation(self, table: TokenTable, bucket: int) -> str:
+    def relation(self, table: PartitionedTable, bucket: int) -> str:
         """The partition of a bucket, or the parent where there is none."""
         name = table.partition(bucket)
         if name not in self._names and time.monotonic() - self._read_at > _LIST_SECONDS:
@@ -64,15 +51,12 @@ class PartitionList:
     def refresh(self) -> None:
         with self._lock:
             self._names = frozenset(
-                table.partition(bucket) for table in TOKEN_TABLES for bucket in existing(table)
+                table.partition(bucket) for table in self._tables for bucket in existing(table)
             )
             self._read_at = time.monotonic()
 
 
-known = PartitionList()
-
-
-def existing(table: TokenTable) -> list[int]:
+def existing(table: PartitionedTable) -> list[int]:
     """The buckets that have a partition, oldest first."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -89,10 +73,10 @@ def existing(table: TokenTable) -> list[int]:
         return [bucket_of_id(first) for (first,) in cursor.fetchall()]
 
 
-def make_ahead(table: TokenTable, now: datetime | None = None) -> int:
+def make_ahead(table: PartitionedTable, now: datetime | None = None) -> int:
     """Makes the partitions that are still missing for `AHEAD`; answers how many."""
     now = now or timezone.now()
-    wanted = range(table.bucket_of(now), table.bucket_of(now + AHEAD[table]) + 1)
+    wanted = range(table.bucket_of(now), table.bucket_of(now + table.ahead) + 1)
     missing = sorted(set(wanted) - set(existing(table)))
     made = 0
     for bucket in missing:
@@ -101,22 +85,22 @@ def make_ahead(table: TokenTable, now: datetime | None = None) -> int:
     return made
 
 
-def drop_expired(table: TokenTable, now: datetime | None = None) -> int:
+def drop_expired(table: PartitionedTable, now: datetime | None = None) -> int:
     """Drops the partitions whose rows are all dead; answers how many."""
     now = now or timezone.now()
     dropped = 0
     for bucket in existing(table):
-        if table.ends_at(bucket) + CLOCK_MARGIN > now:
+        if table.ends_at(bucket) + table.keep + CLOCK_MARGIN > now:
             break
         with _later_if_busy(table.partition(bucket)), _exclusively() as cursor:
             dropped += cursor is not None and _drop(cursor, table.partition(bucket))
     return dropped
 
 
-def empty_default(table: TokenTable, now: datetime | None = None) -> int:
+def empty_default(table: PartitionedTable, now: datetime | None = None) -> int:
     """Deletes the dead rows of the default partition, a short batch at a time; answers how many."""
     now = now or timezone.now()
-    dead_below = first_id(table.bucket_of(now - CLOCK_MARGIN))
+    dead_below = first_id(table.bucket_of(now - table.keep - CLOCK_MARGIN))
     deleted = 0
     while True:
         with connection.cursor() as cursor:
@@ -173,7 +157,7 @@ def _drop(cursor: CursorWrapper, name: str) -> bool:
     return True
 
 
-def _make(cursor: CursorWrapper, table: TokenTable, bucket: int) -> bool:
+def _make(cursor: CursorWrapper, table: PartitionedTable, bucket: int) -> bool:
     name, first, end = table.partition(bucket), first_id(bucket), first_id(bucket + 1)
     cursor.execute("SELECT to_regclass(%s)", [name])
     if cursor.fetchone()[0]:

@@ -6,7 +6,7 @@ from django.db import migrations
 
 
 class CreatePartitionedModel(migrations.CreateModel):
-    """The partitions themselves are made after each `migrate` and by beat; see `tokens.partitions`."""
+    """The partitions themselves are made after each `migrate` and by beat; see `partitions`."""
 
     def database_forwards(
         self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
