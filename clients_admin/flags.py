@@ -14,6 +14,7 @@ MINUTE, HOUR, DAY = 60, 3600, 86400
 
 class Kind(StrEnum):
     SECONDS = "seconds"
+    COUNT = "count"
     CHOICE = "choice"
     TEXT = "text"
 
@@ -33,11 +34,12 @@ class Flag:
     def problem_with(self, value: object) -> str | None:
         """What is wrong with `value`, as one sentence; None when it is fine."""
         match self.kind:
-            case Kind.SECONDS:
+            case Kind.SECONDS | Kind.COUNT:
+                unit = " seconds" if self.kind is Kind.SECONDS else ""
                 if not isinstance(value, int) or isinstance(value, bool):
-                    return "must be a whole number of seconds"
+                    return f"must be a whole number{unit and ' of'}{unit}"
                 if not self.minimum <= value <= self.maximum:
-                    return f"must be between {self.minimum} and {self.maximum} seconds"
+                    return f"must be between {self.minimum} and {self.maximum}{unit}"
             case Kind.CHOICE:
                 if value not in self.choices:
                     return f"must be one of {', '.join(self.choices)}"
@@ -56,6 +58,32 @@ FLAGS: tuple[Flag, ...] = (
         2 * HOUR,
         "How long an access token lives.",
         minimum=1,
+        maximum=30 * DAY,
+    ),
+    Flag(
+        "access_token_reuse",
+        Kind.CHOICE,
+        "never",
+        "What a request gets while an access token for the same client, user and scope lives. "
+        "never: a new one. recent: the same one again where it was issued within "
+        "reuse_recent_seconds, so that requests made at once share it. always: the same one again, "
+        "shared by all sessions of the user.",
+        choices=("never", "recent", "always"),
+    ),
+    Flag(
+        "reuse_recent_seconds",
+        Kind.SECONDS,
+        5,
+        "With access_token_reuse recent: how long after its issue a token is said again.",
+        minimum=1,
+        maximum=HOUR,
+    ),
+    Flag(
+        "reuse_min_remaining_seconds",
+        Kind.SECONDS,
+        MINUTE,
+        "With access_token_reuse: a token that ends sooner than this is never said again.",
+        minimum=0,
         maximum=30 * DAY,
     ),
     Flag(
@@ -98,6 +126,24 @@ FLAGS: tuple[Flag, ...] = (
         "lost on the wire logs nobody out. 0 switches it off.",
         minimum=0,
         maximum=HOUR,
+    ),
+    Flag(
+        "max_access_tokens",
+        Kind.COUNT,
+        8,
+        "How many access tokens with the same client, user and scope may live at once. A job ends "
+        "the oldest of more. 0: no limit.",
+        minimum=0,
+        maximum=10_000,
+    ),
+    Flag(
+        "max_refresh_tokens",
+        Kind.COUNT,
+        8,
+        "How many refresh tokens with the same client, user and scope may live at once, so on how "
+        "many devices a user stays signed in. A job ends the oldest login of more. 0: no limit.",
+        minimum=0,
+        maximum=10_000,
     ),
     Flag(
         "jwt_seconds",
@@ -147,11 +193,16 @@ class ClientFlags:
     """All flags of one client with their effective values."""
 
     access_token_seconds: int
+    access_token_reuse: str
+    reuse_recent_seconds: int
+    reuse_min_remaining_seconds: int
     refresh_token_seconds: int
     refresh_expiry: str
     refresh_max_seconds: int
     refresh_rotation: str
     refresh_grace_seconds: int
+    max_access_tokens: int
+    max_refresh_tokens: int
     jwt_seconds: int
     jwt_audience: str
     id_token_seconds: int

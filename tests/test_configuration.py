@@ -623,6 +623,7 @@ def test_the_page_names_every_key_and_flag():
         bounds = f"{flag.minimum} to {flag.maximum}"
         value = {
             Kind.SECONDS: f"{bounds} seconds",
+            Kind.COUNT: bounds,
             Kind.TEXT: f"text of {bounds} characters",
             Kind.CHOICE: ", ".join(f"`{choice}`" for choice in flag.choices),
         }[flag.kind]

@@ -21,6 +21,7 @@ from tokens.wire import Parameters
 
 PATH = "/oauth2/authorize"
 # Prompts that a fresh sign-in has answered.
+FRESH_SECONDS = 600
 ANSWERED_BY_SIGN_IN = frozenset({"login", "select_account"})
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -85,9 +86,13 @@ class AuthorizationRequest:
         return urlencode(self.parameters)
 
     def query_after_sign_in(self) -> str:
-        """The same without what a fresh sign-in has answered, so that it is not asked for again."""
+        """The same without what a fresh sign-in has answered, so that it is not asked for again.
+
+        That the sign-in must be fresh is still said: as one of the last ten minutes.
+        """
         parameters = dict(self.parameters)
-        parameters.pop("max_age", None)
+        if self.max_age is not None or "login" in self.prompts:
+            parameters["max_age"] = str(max(self.max_age or 0, FRESH_SECONDS))
         parameters["prompt"] = " ".join(sorted(self.prompts - ANSWERED_BY_SIGN_IN))
         return urlencode({name: value for name, value in parameters.items() if value})
 

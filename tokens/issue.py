@@ -8,9 +8,10 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 
+from clients_admin.flags import ClientFlags
 from clients_admin.models import Client, GrantType
 from idp.accounts.models import User
-from tokens import policy
+from tokens import policy, reuse
 from tokens.format import Prefix, Reference, TokenFormat
 from tokens.identifiers import ACCESS_TOKENS, AUTHORIZATION_CODES, REFRESH_TOKENS
 from tokens.models import AccessToken, AuthorizationCode, RefreshToken, TokenRow
@@ -45,13 +46,18 @@ _PREFIXES: dict[type[TokenRow], Prefix] = {
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """The login that tokens stem from; all of them are its family."""
+    """The login that tokens stem from; all of them are its family.
+
+    Where `auth_time` is essential, the application asked for a sign-in no older than it said: its
+    tokens are then new ones, which say so.
+    """
 
     client: Client
     user: User
     scope: str
     family: int
     auth_time: datetime
+    auth_time_is_essential: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +81,9 @@ def lock_family(family: int) -> None:
 
 def client_token(client: Client, scope: str, now: datetime) -> AccessToken:
     """An access token of the client itself (RFC 6749 section 4.4)."""
-    expires_at = policy.access_token_expires_at(client.effective_flags, now)
-    return access_tokens.insert(
-        expires_at=expires_at, client_id=client.pk, scope=scope, issued_at=now
-    )
+    flags = client.effective_flags
+    columns = {"client_id": client.pk, "user_id": None, "scope": scope}
+    return _access_token(flags, now, policy.access_token_expires_at(flags, now), columns)
 
 
 def authorization_code(
@@ -99,21 +104,28 @@ def authorization_code(
 
 
 def first_pair(login: Login, now: datetime) -> Pair:
-    """The tokens of a new login."""
+    """The tokens of a new login. The caller holds the family."""
     client, flags = login.client, login.client.effective_flags
+    columns = {
+        "client_id": client.pk,
+        "user_id": login.user.pk,
+        "family": login.family,
+        "scope": login.scope,
+        "auth_time": login.auth_time,
+    }
     refresh_token = None
     family_ends_at = None
     if client.allows_grant_type(GrantType.REFRESH_TOKEN):
         expires_at = policy.refresh_token_expires_at(flags, now, login_at=now)
         refresh_token = refresh_tokens.insert(
-            expires_at=expires_at, login_at=now, **_family_columns(login, now)
+            expires_at=expires_at, issued_at=now, login_at=now, **columns
         )
         family_ends_at = policy.family_ends_at(
             flags, login_at=now, refresh_token_expires_at=expires_at
         )
-    access_token = access_tokens.insert(
-        expires_at=policy.access_token_expires_at(flags, now, family_ends_at=family_ends_at),
-        **_family_columns(login, now),
+    expires_at = policy.access_token_expires_at(flags, now, family_ends_at=family_ends_at)
+    access_token = _access_token(
+        flags, now, expires_at, columns, may_reuse=not login.auth_time_is_essential
     )
     return Pair(access_token, refresh_token, login.auth_time)
 
@@ -124,63 +136,89 @@ def next_pair(client: Client, old: RefreshToken, scope: str, now: datetime) -> P
     The caller holds the family and the row of `old`.
     """
     flags = client.effective_flags
-    refresh_token = old
-    if flags.refresh_rotation == "rotate":
-        refresh_token = refresh_tokens.insert(
-            expires_at=policy.refresh_token_expires_at(
-                flags, now, login_at=old.login_at, predecessor_expires_at=old.expires_at
-            ),
-            client_id=old.client_id,
-            user_id=old.user_id,
-            family=old.family,
-            scope=old.scope,
-            issued_at=now,
-            auth_time=old.auth_time,
-            login_at=old.login_at,
-            extra=old.extra,
-        )
-    family_ends_at = policy.family_ends_at(
-        flags, login_at=old.login_at, refresh_token_expires_at=refresh_token.expires_at
-    )
-    access_token = access_tokens.insert(
-        expires_at=policy.access_token_expires_at(flags, now, family_ends_at=family_ends_at),
-        client_id=old.client_id,
-        user_id=old.user_id,
-        family=old.family,
-        scope=scope,
+    if flags.refresh_rotation == "keep":
+        return Pair(_access_token_of(client, old, scope, now), old, old.auth_time)
+    successor = refresh_tokens.insert(
+        expires_at=policy.refresh_token_expires_at(
+            flags, now, login_at=old.login_at, predecessor_expires_at=old.expires_at
+        ),
         issued_at=now,
-        auth_time=old.auth_time,
+        login_at=old.login_at,
         extra=old.extra,
+        **_columns_of(old, old.scope),
     )
-    if refresh_token is not old:
-        refresh_tokens.update(
-            old,
-            rotated_at=now,
-            successor=refresh_token.pk,
-            successor_access_token=access_token.pk,
-        )
-    return Pair(access_token, refresh_token, old.auth_time)
+    access_token = _access_token_of(client, successor, scope, now)
+    refresh_tokens.update(
+        old, rotated_at=now, successor=successor.pk, successor_access_token=access_token.pk
+    )
+    return Pair(access_token, successor, old.auth_time)
 
 
-def repeated_pair(old: RefreshToken, now: datetime) -> Pair | None:
-    """The pair that rotated `old` once more, or None where the successor is gone or was used."""
+def repeated_pair(client: Client, old: RefreshToken, scope: str, now: datetime) -> Pair | None:
+    """The pair that rotated `old` once more, or None where the successor is gone or was used.
+
+    The access token alone may have ended since, by its lifetime, by the cap or by the client: a
+    new one then takes its place in the pair. The caller holds the family and the row of `old`.
+    """
     if old.successor is None or old.successor_access_token is None:
         return None
     successor = refresh_tokens.by_id(old.successor, now)
     if successor is None or successor.rotated_at is not None:
         return None
     access_token = access_tokens.by_id(old.successor_access_token, now)
-    if access_token is None:
-        return None
+    if access_token is None or access_token.expires_at <= now:
+        access_token = _access_token_of(client, successor, scope, now)
+        refresh_tokens.update(old, successor_access_token=access_token.pk)
     return Pair(access_token, successor, old.auth_time)
 
 
-def _family_columns(login: Login, now: datetime) -> dict[str, Any]:
+def _access_token_of(
+    client: Client, member: RefreshToken, scope: str, now: datetime
+) -> AccessToken:
+    """An access token of the login that a refresh token belongs to."""
+    flags = client.effective_flags
+    family_ends_at = policy.family_ends_at(
+        flags, login_at=member.login_at, refresh_token_expires_at=member.expires_at
+    )
+    expires_at = policy.access_token_expires_at(flags, now, family_ends_at=family_ends_at)
+    columns = {**_columns_of(member, scope), "extra": member.extra}
+    return _access_token(flags, now, expires_at, columns)
+
+
+def _columns_of(member: RefreshToken, scope: str) -> dict[str, Any]:
     return {
-        "client_id": login.client.pk,
-        "user_id": login.user.pk,
-        "family": login.family,
-        "scope": login.scope,
-        "issued_at": now,
-        "auth_time": login.auth_time,
+        "client_id": member.client_id,
+        "user_id": member.user_id,
+        "family": member.family,
+        "scope": scope,
+        "auth_time": member.auth_time,
     }
+
+
+def _access_token(
+    flags: ClientFlags,
+    now: datetime,
+    expires_at: datetime,
+    columns: dict[str, Any],
+    *,
+    may_reuse: bool = True,
+) -> AccessToken:
+    """A new access token, or one of its use-case that is said again (client flags decide)."""
+    reusable = policy.reusable(flags, now, expires_at=expires_at) if may_reuse else None
+    if reusable:
+        found = reuse.find(access_tokens, columns, reusable)
+        if found is None:
+            # Whoever comes at the same moment waits here, and then finds the token.
+            reuse.lock_use_case(columns)
+            found = reuse.find(access_tokens, columns, reusable)
+        if found and _may_share(found, columns.get("family")):
+            return found
+    return access_tokens.insert(expires_at=expires_at, issued_at=now, **columns)
+
+
+def _may_share(token: AccessToken, family: int | None) -> bool:
+    """Takes a token out of its family where another one gets it, too: it then ends with the first
+    of them (see `revoke`). False for one that was ended meanwhile."""
+    if token.family is None or token.family == family:
+        return True
+    return access_tokens.update(token, family=None)

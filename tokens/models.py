@@ -20,6 +20,7 @@ __all__ = [
     "IDToken",
     "RefreshToken",
     "SigningKey",
+    "Watermark",
 ]
 
 
@@ -53,9 +54,10 @@ class TokenRow(models.Model):
 
 
 class AccessToken(TokenRow):
-    """Without a user and a family where a client acts for itself.
+    """Without a user where a client acts for itself.
 
-    `extra` holds the rare rest, which later grants add.
+    Without a family there, too, and where several logins share it. `extra` holds the rare rest,
+    which later grants add.
     """
 
     user = _reference_to(settings.AUTH_USER_MODEL, null=True)
@@ -64,7 +66,9 @@ class AccessToken(TokenRow):
     extra = models.JSONField(null=True)
 
     class Meta:
-        indexes: ClassVar = [models.Index(fields=["user", "client"], name="accesstoken_user")]
+        indexes: ClassVar = [
+            models.Index(fields=["user", "client", "id"], name="accesstoken_use_case")
+        ]
 
 
 class RefreshToken(TokenRow):
@@ -80,7 +84,9 @@ class RefreshToken(TokenRow):
     successor_access_token = models.BigIntegerField(null=True)
 
     class Meta:
-        indexes: ClassVar = [models.Index(fields=["user", "client"], name="refreshtoken_user")]
+        indexes: ClassVar = [
+            models.Index(fields=["user", "client", "id"], name="refreshtoken_use_case")
+        ]
 
 
 class AuthorizationCode(TokenRow):
@@ -95,7 +101,26 @@ class AuthorizationCode(TokenRow):
     code_challenge = models.CharField(max_length=128)
     openid_nonce = models.TextField()
     auth_time = models.DateTimeField()
+    auth_time_is_essential = models.BooleanField(default=False, db_default=False)
     used_at = models.DateTimeField(null=True)
+
+
+class Watermark(models.Model):
+    """How far a job has read the order of issue; see `caps`, which alone writes it.
+
+    Every token up to `position` has been looked at. `sample` is where the sequence stood at the end
+    of a run, `sample_xid` the first transaction that had not begun then: once all before it have
+    ended, no token up to `sample` can appear any more.
+    """
+
+    job = models.CharField(max_length=32, primary_key=True)
+    position = models.BigIntegerField(default=0)
+    sample = models.BigIntegerField(default=0)
+    sample_xid = models.DecimalField(max_digits=20, decimal_places=0, default=0)
+    sampled_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.job} at {self.position}"
 
 
 class Consent(models.Model):

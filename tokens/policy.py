@@ -1,7 +1,7 @@
-"""What client flags decide about lifetimes: pure functions, the clock is an argument."""
+"""What client flags decide about lifetimes and re-use: pure functions, the clock is an argument."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from clients_admin.flags import ClientFlags
 
@@ -14,6 +14,36 @@ def access_token_expires_at(
     """An access token never outlives the login that it stems from, where that has a fixed end."""
     expires_at = now + timedelta(seconds=flags.access_token_seconds)
     return min(expires_at, family_ends_at) if family_ends_at else expires_at
+
+
+@dataclass(frozen=True, slots=True)
+class Reusable:
+    """What an access token must be like to be said again in place of a new one."""
+
+    issued_after: datetime
+    expires_from: datetime
+    expires_until: datetime
+
+    def covers(self, issued_at: datetime, expires_at: datetime) -> bool:
+        is_recent = issued_at > self.issued_after
+        return is_recent and self.expires_from <= expires_at <= self.expires_until
+
+
+def reusable(flags: ClientFlags, now: datetime, *, expires_at: datetime) -> Reusable | None:
+    """Which access tokens of a use-case may be said again; None where only a new one will do.
+
+    `expires_at` is the end that a new one would have: no token that lives longer is given to a
+    login that ends sooner. One that is almost dead is never said again.
+    """
+    expires_from = now + timedelta(seconds=flags.reuse_min_remaining_seconds)
+    match flags.access_token_reuse:
+        case "never":
+            return None
+        case "recent":
+            issued_after = now - timedelta(seconds=flags.reuse_recent_seconds)
+        case _:
+            issued_after = datetime.min.replace(tzinfo=UTC)
+    return Reusable(issued_after, expires_from, expires_at) if expires_from <= expires_at else None
 
 
 def refresh_token_expires_at(
@@ -47,21 +77,20 @@ def family_ends_at(
             return None
 
 
-@dataclass(frozen=True, slots=True)
-class Rotated:
-    """What a presented, already rotated refresh token looks like."""
+def login_has_ended(flags: ClientFlags, login_at: datetime, now: datetime) -> bool:
+    """Whether a login has lasted for as long as it may, though a refresh token is still alive: the
+    flags may have changed since that was issued."""
+    if flags.refresh_expiry != "sliding_capped":
+        return False
+    return login_at + timedelta(seconds=flags.refresh_max_seconds) <= now
 
-    rotated_at: datetime
-    successor_is_unused: bool
 
+def may_repeat(flags: ClientFlags, rotated_at: datetime, now: datetime) -> bool:
+    """Whether a rotated refresh token still gets the identical answer, if its successor is unused.
 
-def may_repeat(flags: ClientFlags, rotated: Rotated, now: datetime) -> bool:
-    """Whether a rotated refresh token still gets the identical answer.
-
-    The window begins with the rotation and never again, and closes when the successor is used.
+    The window begins with the rotation and never again.
     """
-    grace = timedelta(seconds=flags.refresh_grace_seconds)
-    return rotated.successor_is_unused and now < rotated.rotated_at + grace
+    return now < rotated_at + timedelta(seconds=flags.refresh_grace_seconds)
 
 
 def jwt_expires_at(flags: ClientFlags, now: datetime, token_expires_at: datetime) -> datetime:

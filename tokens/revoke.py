@@ -10,15 +10,19 @@ from tokens.models import AccessToken, AuthorizationCode, RefreshToken
 
 
 def family(member: RefreshToken | AuthorizationCode, now: datetime | None = None) -> int:
-    """Ends all tokens that stem from the login of `member`; answers how many rows went."""
+    """Ends all tokens that stem from the login of `member`; answers how many rows went.
+
+    Access tokens that several logins share (`issue` has taken them out of their family) go with
+    the first of these.
+    """
     now = now or timezone.now()
     key = member.pk if isinstance(member, AuthorizationCode) else member.family
     with transaction.atomic():
         lock_family(key)
-        of_family = {"client_id": member.client_id, "family": key}
-        return access_tokens.delete_of_user(
-            now, member.user_id, **of_family
-        ) + refresh_tokens.delete_of_user(now, member.user_id, **of_family)
+        return sum(
+            rows.delete_of_family(now, member.user_id, member.client_id, key)
+            for rows in (access_tokens, refresh_tokens)
+        )
 
 
 def access_token(row: AccessToken) -> int:

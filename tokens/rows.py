@@ -35,11 +35,7 @@ class Rows[Row: TokenRow]:
         """Writes a row and answers it, with the id that PostgreSQL gave it and a new nonce."""
         bucket = self.table.bucket_of(expires_at)
         values |= {"nonce": new_nonce(), "expires_at": expires_at}
-        adapt = connection.ops.adapt_json_value
-        stored = [
-            adapt(value, None) if name in self._json and value is not None else value
-            for name, value in values.items()
-        ]
+        stored = [self._adapted(name, value) for name, value in values.items()]
         relation = known.relation(self.table, bucket)
         names, marks = ", ".join(values), ", ".join(["%s"] * len(values))
         with connection.cursor() as cursor:
@@ -81,8 +77,44 @@ class Rows[Row: TokenRow]:
             found = cursor.fetchone()
         return self._from_database(found) if found else None
 
-    def update(self, row: Row, **values: Any) -> None:
-        """Changes columns of a row, in the database and in hand."""
+    def newest(
+        self,
+        user_id: int | None,
+        client_id: int,
+        *,
+        expires: tuple[datetime, datetime],
+        issued_after: datetime,
+        **columns: Any,
+    ) -> Row | None:
+        """The row of a user and client that ends last of those that end within `expires`.
+
+        One index, read backwards; without a user, it is a row of the client itself.
+        """
+        first, last = (self.table.bucket_of(moment) for moment in expires)
+        conditions = {"user_id": user_id, "client_id": client_id, **columns}
+        where = " AND ".join(
+            f"{name} IS NULL" if value is None else f"{name} = %s"
+            for name, value in conditions.items()
+        )
+        relation = known.relation(self.table, first) if first == last else self.table.name
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT {self._columns} FROM {relation} "  # noqa: S608 - our own names
+                f"WHERE {where} AND id >= %s AND id < %s "
+                "AND issued_at > %s AND expires_at BETWEEN %s AND %s "
+                "ORDER BY id DESC LIMIT 1",
+                [
+                    *(self._adapted(name, conditions[name]) for name in conditions
+                      if conditions[name] is not None),
+                    *(first_id(first), first_id(last + 1)),
+                    *(issued_after, *expires),
+                ],
+            )  # fmt: skip
+            found = cursor.fetchone()
+        return self._from_database(found) if found else None
+
+    def update(self, row: Row, **values: Any) -> bool:
+        """Changes columns of a row, in the database and in hand; False where it is gone."""
         settings = ", ".join(f"{name} = %s" for name in values)
         relation = known.relation(self.table, bucket_of_id(row.pk))
         with connection.cursor() as cursor:
@@ -90,8 +122,10 @@ class Rows[Row: TokenRow]:
                 f"UPDATE {relation} SET {settings} WHERE id = %s",  # noqa: S608 - our own names
                 [*values.values(), row.pk],
             )
+            is_there = bool(cursor.rowcount)
         for name, value in values.items():
             setattr(row, name, value)
+        return is_there
 
     def delete_by_id(self, row_id: int) -> int:
         """Deletes one row; answers how many there were."""
@@ -103,16 +137,21 @@ class Rows[Row: TokenRow]:
             )
             return int(cursor.rowcount)
 
-    def delete_of_user(self, now: datetime, user_id: int, **conditions: Any) -> int:
-        """Deletes a user's rows that can still be alive; `conditions` are columns and values."""
-        where = "".join(f" AND {name} = %s" for name in conditions)
+    def delete_of_family(self, now: datetime, user_id: int, client_id: int, family: int) -> int:
+        """Deletes a family's rows that can still be alive, and with them what it shares."""
         with connection.cursor() as cursor:
             cursor.execute(
                 f"DELETE FROM {self.table.name} "  # noqa: S608 - our own names
-                f"WHERE user_id = %s AND id >= %s{where}",
-                [user_id, first_id(self.table.bucket_of(now)), *conditions.values()],
+                "WHERE user_id = %s AND client_id = %s AND id >= %s "
+                "AND (family = %s OR family IS NULL)",
+                [user_id, client_id, first_id(self.table.bucket_of(now)), family],
             )
             return int(cursor.rowcount)
+
+    def _adapted(self, name: str, value: Any) -> Any:
+        if name in self._json and value is not None:
+            return connection.ops.adapt_json_value(value, None)
+        return value
 
     def _from_database(self, found: Iterable[Any]) -> Row:
         row = self._model.from_db(connection.alias, self._attributes, list(found))

@@ -19,17 +19,18 @@ INTROSPECTION = "introspection"
 
 
 def to_store(client: Client, requested: Iterable[str]) -> str:
-    """The stored form of a request: the names as they were asked for, or `*` for none named.
+    """The stored form of a request: the names that were asked for, or `*` for none named.
 
-    Raises InvalidScope for a name that the client does not have.
+    Sorted, so that who asks for the same gets the same. Raises InvalidScope for a name that the
+    client does not have.
     """
-    names = list(dict.fromkeys(requested))
+    names = set(requested)
     if not names:
         return ALL
-    refused = set(names) - grantable(client)
+    refused = names - grantable(client)
     if refused:
         raise InvalidScope(reason=f"not allowed: {', '.join(sorted(refused))}")
-    return " ".join(names)
+    return as_text(names)
 
 
 def freeze(client: Client, stored: str) -> str:
@@ -53,16 +54,16 @@ def effective(client: Client, stored: str) -> frozenset[str]:
 
 def narrowed(client: Client, stored: str, requested: Iterable[str]) -> str:
     """RFC 6749 section 6: a refresh "MUST NOT include any scope not originally granted"."""
-    names = list(dict.fromkeys(requested))
+    names = set(requested)
     if not names:
         return stored
     if not expand(names, scope_group_members()) <= effective(client, stored):
         raise InvalidScope(reason="wider than the refresh token")
-    return " ".join(names)
+    return as_text(names)
 
 
 def as_text(names: Iterable[str]) -> str:
-    """The wire form: sorted, so that the same answer is the same bytes."""
+    """The wire form and the stored one: sorted, so that the same scopes are the same bytes."""
     return " ".join(sorted(names))
 
 

@@ -20,6 +20,7 @@ from clients_admin.flags import BY_NAME, FLAGS, Flag, Kind
 
 TEMPLATE = "clients_admin/flags.html"
 MAX_NAME, MAX_TEXT = 100, 2000
+NUMBERS = {Kind.SECONDS, Kind.COUNT}
 _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,12}")
 
 
@@ -49,6 +50,10 @@ class Row:
     @property
     def is_seconds(self) -> bool:
         return self.flag.kind is Kind.SECONDS
+
+    @property
+    def is_number(self) -> bool:
+        return self.flag.kind in NUMBERS
 
     @property
     def default(self) -> str:
@@ -158,7 +163,7 @@ def _rows_of(value: Submitted) -> Iterator[tuple[str, str, str]]:
 
 
 def _typed(flag: Flag | None, text: str) -> int | str:
-    is_number = flag and flag.kind is Kind.SECONDS and _WHOLE_NUMBER.fullmatch(text)
+    is_number = flag and flag.kind in NUMBERS and _WHOLE_NUMBER.fullmatch(text)
     return int(text) if is_number else text
 
 

@@ -59,20 +59,59 @@ def test_the_end_of_a_login(refresh_expiry, expected):
     assert ends_at == expected
 
 
-@pytest.mark.parametrize(
-    ("seconds_ago", "successor_is_unused", "expected"),
-    [(9.999, True, True), (10, True, False), (1, False, False)],
-)
-def test_an_answer_is_repeated_within_the_grace_time_until_the_successor_is_used(
-    seconds_ago, successor_is_unused, expected
-):
-    rotated = policy.Rotated(NOW - timedelta(seconds=seconds_ago), successor_is_unused)
-    assert policy.may_repeat(flags(refresh_grace_seconds=10), rotated, NOW) is expected
+@pytest.mark.parametrize(("seconds_ago", "expected"), [(0, True), (9.999, True), (10, False)])
+def test_an_answer_is_repeated_within_the_grace_time(seconds_ago, expected):
+    rotated_at = NOW - timedelta(seconds=seconds_ago)
+    assert policy.may_repeat(flags(refresh_grace_seconds=10), rotated_at, NOW) is expected
 
 
 def test_without_grace_nothing_is_repeated():
-    rotated = policy.Rotated(NOW, successor_is_unused=True)
-    assert policy.may_repeat(flags(refresh_grace_seconds=0), rotated, NOW) is False
+    assert policy.may_repeat(flags(refresh_grace_seconds=0), NOW, NOW) is False
+
+
+@pytest.mark.parametrize(
+    ("refresh_expiry", "hours_ago", "expected"),
+    [("sliding", 9, False), ("fixed", 9, False), ("sliding_capped", 1.99, False),
+     ("sliding_capped", 2, True)],
+)  # fmt: skip
+def test_a_capped_login_has_ended_whatever_its_refresh_token_says(
+    refresh_expiry, hours_ago, expected
+):
+    rules = flags(refresh_expiry=refresh_expiry, refresh_max_seconds=2 * 3600)
+    assert policy.login_has_ended(rules, NOW - hours_ago * HOUR, NOW) is expected
+
+
+@pytest.mark.parametrize(
+    ("access_token_reuse", "seconds_ago", "seconds_left", "expected"),
+    [
+        ("never", 1, 3599, False),
+        ("always", 3540, 60, True),
+        ("always", 3541, 59, False),
+        ("recent", 4.999, 3595, True),
+        ("recent", 5, 3595, False),
+        ("recent", 1, 59, False),
+    ],
+)
+def test_a_token_is_said_again_while_the_flags_allow_it_and_never_when_almost_dead(
+    access_token_reuse, seconds_ago, seconds_left, expected
+):
+    rules = flags(access_token_reuse=access_token_reuse, access_token_seconds=3600)
+    reusable = policy.reusable(rules, NOW, expires_at=NOW + HOUR)
+    issued_at = NOW - timedelta(seconds=seconds_ago)
+    expires_at = NOW + timedelta(seconds=seconds_left)
+    assert bool(reusable and reusable.covers(issued_at, expires_at)) is expected
+
+
+def test_no_token_is_said_again_to_a_login_that_ends_before_it():
+    rules = flags(access_token_reuse="always")
+    reusable = policy.reusable(rules, NOW, expires_at=NOW + HOUR)
+    assert reusable
+    assert not reusable.covers(NOW, NOW + HOUR + timedelta(seconds=1))
+
+
+def test_where_new_tokens_are_shorter_than_what_must_remain_none_is_said_again():
+    rules = flags(access_token_reuse="always", reuse_min_remaining_seconds=60)
+    assert policy.reusable(rules, NOW, expires_at=NOW + timedelta(seconds=59)) is None
 
 
 def test_a_gateway_jwt_ends_no_later_than_its_token():
@@ -89,6 +128,8 @@ def test_a_gateway_jwt_ends_no_later_than_its_token():
         ({"access_token_seconds": "7200"}, "must be a whole number of seconds"),
         ({"access_token_seconds": True}, "must be a whole number of seconds"),
         ({"access_token_seconds": 0}, "must be between 1 and 2592000 seconds"),
+        ({"max_access_tokens": 1.5}, "must be a whole number"),
+        ({"max_refresh_tokens": 10_001}, "must be between 0 and 10000"),
         ({"refresh_rotation": "often"}, "must be one of rotate, keep"),
         ({"jwt_audience": ""}, "must have 1 to 200 characters"),
         ({"team": 7}, "is no known flag, so it must be text"),

@@ -114,6 +114,7 @@ class AuthorizationCode(Grant, AuthorizationCodeGrant):
             code_challenge=request.code_challenge,
             openid_nonce=request.nonce or "",
             auth_time=request.auth_time,
+            auth_time_is_essential=request.max_age is not None,
         )
         answer = {"code": issue.say(code)}
         return answer | {"state": request.state} if request.state else answer
@@ -128,5 +129,6 @@ class AuthorizationCode(Grant, AuthorizationCodeGrant):
             scope=code.scope,
             family=code.pk,
             auth_time=code.auth_time,
+            auth_time_is_essential=code.auth_time_is_essential,
         )
         return pair_body(request.client, issue.first_pair(login, now), nonce=code.openid_nonce)

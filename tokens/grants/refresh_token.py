@@ -12,21 +12,22 @@ from oauthlib.oauth2 import RefreshTokenGrant
 from tokens import issue, policy, revoke, scopes
 from tokens.errors import InvalidGrant
 from tokens.grants.base import Grant, pair_body
+from tokens.models import RefreshToken as Row
 
 
 class RefreshToken(Grant, RefreshTokenGrant):
     def grant(self, request: Any) -> dict[str, Any]:
-        now, old, client = timezone.now(), request.refresh_row, request.client
-        if old.rotated_at is not None:
-            return pair_body(client, self._repeat(request, now))
-        scope = scopes.narrowed(client, old.scope, (request.scope or "").split())
-        return pair_body(client, issue.next_pair(client, old, scope, now))
-
-    def _repeat(self, request: Any, now: Any) -> issue.Pair:
-        old = request.refresh_row
-        pair = issue.repeated_pair(old, now)
-        rotated = policy.Rotated(old.rotated_at, successor_is_unused=pair is not None)
-        if pair is None or not policy.may_repeat(request.client.effective_flags, rotated, now):
-            revoke.family(old, now)
-            raise InvalidGrant(reason="refresh token replayed, family revoked")
-        return pair
+        now, client, flags = timezone.now(), request.client, request.client.effective_flags
+        old: Row = request.refresh_row
+        asked = (request.scope or "").split()
+        if policy.login_has_ended(flags, old.login_at, now):
+            raise InvalidGrant(reason="login has lasted for refresh_max_seconds")
+        if old.rotated_at is None:
+            scope = scopes.narrowed(client, old.scope, asked)
+            return pair_body(client, issue.next_pair(client, old, scope, now))
+        if policy.may_repeat(flags, old.rotated_at, now):
+            scope = scopes.narrowed(client, old.scope, asked)
+            if pair := issue.repeated_pair(client, old, scope, now):
+                return pair_body(client, pair)
+        revoke.family(old, now)
+        raise InvalidGrant(reason="refresh token replayed, family revoked")
