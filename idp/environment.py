@@ -226,7 +226,8 @@ class Environment(BaseSettings):
     var_dir: Annotated[Path, BeforeValidator(_in_project)] = _setting(
         "Place",
         "path",
-        "Folder for what this instance keeps: embedded servers, beat's schedule, static files.",
+        "Folder for what this instance keeps: embedded servers, beat's schedule, static files, "
+        "metrics.",
         default=Path("var"),
     )
     config: Path | None = _setting(
@@ -259,6 +260,14 @@ class Environment(BaseSettings):
         "URL",
         "Celery's broker: redis://, rediss://, redis+socket://, sentinel://, amqp:// or amqps://.",
     )
+    audit_days: int = _setting(
+        "State",
+        "number",
+        "Least days that an audit event is kept; 30 days of them are dropped at a time.",
+        default=400,
+        ge=1,
+        le=3650,
+    )
 
     secret_keys: Annotated[tuple[SecretStr, ...], BeforeValidator(_parse_secret_keys)] = _setting(
         "Keys",
@@ -283,7 +292,7 @@ class Environment(BaseSettings):
     internal_networks: Annotated[tuple[Network, ...], BeforeValidator(_parse_networks)] = _setting(
         "Network",
         "list of networks",
-        "Peers that /internal/ will answer. Checked, but nothing reads it in this release.",
+        "Peers that /metrics answers, when no proxy has forwarded the request.",
         default=LOOPBACK,
     )
     admin_login_services: Annotated[tuple[str, ...], BeforeValidator(_items)] = _setting(
@@ -316,6 +325,11 @@ class Environment(BaseSettings):
         if parts.scheme != "https" and parts.hostname not in {"localhost", "127.0.0.1", "::1"}:
             raise ValueError("IDP_PUBLIC_URL must be https in production")
         return self
+
+    @property
+    def metrics_dir(self) -> Path:
+        """Where the processes of this instance keep what they count."""
+        return self.var_dir / "metrics"
 
     @property
     def database_settings(self) -> dict[str, Any]:

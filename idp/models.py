@@ -1,5 +1,6 @@
 """The models of the ground floor, gathered from their packages for Django's app registry."""
 
 from idp.accounts.models import LocalAccount, LoginService, User
+from idp.audit.models import AuditEvent
 
-__all__ = ["LocalAccount", "LoginService", "User"]
+__all__ = ["AuditEvent", "LocalAccount", "LoginService", "User"]

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 from django.utils.csp import CSP
 
+import idp.metrics  # noqa: F401 (says where metrics are kept, before an app imports their library)
 from clients_admin.admin import appearance
 from idp.environment import environment
 
@@ -18,6 +19,7 @@ SECRET_KEY, *SECRET_KEY_FALLBACKS = [key.get_secret_value() for key in env.secre
 TOKEN_KEYS = {key.id: key.key for key in env.token_keys}
 DEBUG = env.debug
 ALLOWED_HOSTS = [urlsplit(PUBLIC_URL).hostname, "localhost", "127.0.0.1", "[::1]"]
+INTERNAL_NETWORKS = env.internal_networks
 
 INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",
@@ -28,6 +30,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.postgres",
     "django.contrib.staticfiles",
+    "django_prometheus",
     "oauth2_provider",
     "idp",
     "branding",
@@ -38,6 +41,7 @@ INSTALLED_APPS = [
 # CommonMiddleware is left out on purpose: it reads the Host header of every request, and no
 # protocol endpoint may depend on that header. Forms are held by CSRF's own host check.
 MIDDLEWARE = [
+    "idp.ops.request_metrics.RequestMetricsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -74,6 +78,8 @@ TEMPLATES = [
 _database = env.database_settings
 DATABASES = {
     "default": {
+        # Not the engine of django-prometheus: it wraps a connection of the pool once more each time
+        # that the pool gives it out, and counts its statements as often.
         "ENGINE": "django.db.backends.postgresql",
         # A connection is checked before each request uses it, so a restarted server is noticed
         # by the pool and not by a user.
@@ -145,6 +151,16 @@ SECURE_CSP: dict[str, list[str]] = {
 # --- Requests ----------------------------------------------------------------------------------
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+
+# --- Metrics -----------------------------------------------------------------------------------
+
+# Most requests take a few milliseconds; the buckets that django-prometheus has begin at ten.
+PROMETHEUS_LATENCY_BUCKETS = (
+    *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
+    float("inf"),
+)
+# It would query the database at every start.
+PROMETHEUS_EXPORT_MIGRATIONS = False
 
 # --- Languages, time ----------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import include, path
 
 from idp.ops.health import healthz, readyz
+from idp.ops.scrape import metrics
 from tokens.endpoints.authorize import authorize
 from tokens.endpoints.discovery import discovery, jwks
 from tokens.endpoints.introspect import introspect
@@ -41,4 +42,5 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("healthz", healthz),
     path("readyz", readyz),
+    path("metrics", metrics),
 ]

@@ -8,10 +8,12 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import django
 import psutil
 import pytest
+from django.db.backends.postgresql.operations import DatabaseOperations
 
 from idp.ops.embedded import EmbeddedPostgres, EmbeddedValkey
 from tests.environment import variables
@@ -35,6 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Before pytest-django sets Django up, and before xdist starts its workers."""
     config.stash[SERVERS] = []
     if hasattr(config, "workerinput"):
+        keep_metrics_apart(config.workerinput["workerid"])
         return
     remove_abandoned_runs()
     run = RUNS / str(os.getpid())
@@ -56,6 +59,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         server.destroy()
     if not hasattr(config, "workerinput"):
         shutil.rmtree(RUNS / str(os.getpid()), ignore_errors=True)
+
+
+def keep_metrics_apart(worker: str) -> None:
+    """A worker of xdist inherits the folder of all; no metric has opened a file there yet."""
+    directory = Path(os.environ["IDP_VAR_DIR"]) / f"metrics-{worker}"
+    directory.mkdir(exist_ok=True)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
 
 
 def remove_abandoned_runs() -> None:
@@ -91,3 +101,34 @@ def live_idp(live_database: str) -> Iterator[LiveIDP]:
     """The real application under Granian, shared by the tests of one worker."""
     with LiveIDP(live_database) as server:
         yield server
+
+
+@pytest.fixture
+def partition_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lists of partitions for one test alone: the real ones must not learn of what it makes in a
+    transaction that is rolled back."""
+    from idp.audit import record
+    from idp.partitioning.partitions import PartitionList
+    from tokens import cleanup, rows
+    from tokens.identifiers import TOKEN_TABLES
+
+    tokens, audit = PartitionList(TOKEN_TABLES), PartitionList([record.AUDIT_EVENTS])
+    for module, name, fresh in (
+        (rows, "known", tokens),
+        (record, "known", audit),
+        (cleanup, "known_of_audit", audit),
+    ):
+        monkeypatch.setattr(module, name, fresh)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def append_only_tables_are_emptied_between_tests() -> Iterator[None]:
+    """After a test that commits, Django truncates all tables: also those that refuse it."""
+    truncate = DatabaseOperations.sql_flush
+
+    def sql_flush(*arguments: Any, **options: Any) -> list[str]:
+        return ["SET LOCAL idp.rows_may_go = 'on'", *truncate(*arguments, **options)]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DatabaseOperations, "sql_flush", sql_flush)
+        yield

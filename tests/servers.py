@@ -1,6 +1,7 @@
 """The real application under Granian, for tests that speak HTTP to it."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -42,8 +43,10 @@ class LiveIDP:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.public_url = public_url or self.url
+        self.metrics_dir = Path(tempfile.mkdtemp(prefix="live-idp-metrics-"))
         self.environment = os.environ | {
             "IDP_DATABASE_URL": database_url,
+            "PROMETHEUS_MULTIPROC_DIR": str(self.metrics_dir),
             "IDP_PUBLIC_URL": self.public_url,
             "IDP_BIND": f"127.0.0.1:{self.port}",
             "IDP_WORKERS": str(workers),
@@ -98,6 +101,7 @@ class LiveIDP:
     def __exit__(self, *_: object) -> None:
         self.stop()
         self._log.unlink(missing_ok=True)
+        shutil.rmtree(self.metrics_dir, ignore_errors=True)
 
     def _answers(self, path: str | None) -> bool:
         try:

@@ -261,6 +261,7 @@ SEEDS: dict[str, Callable[[House], Draft]] = {
     "stylesheet": lambda _: get("/brand/acme.css", {"v": "1"}),
     "healthz": lambda _: get("/healthz"),
     "readyz": lambda _: get("/readyz"),
+    "metrics": lambda _: get("/metrics"),
     "admin": lambda _: get("/admin"),
     "admin: login": lambda _: get("/admin/login/", {"next": "/admin/"}),
     "admin: login POST": lambda _: page_form(
@@ -278,7 +279,7 @@ PROTOCOL = {*CHALLENGES, *(f"/.well-known/{name}" for name in (
     "openid-configuration", "oauth-authorization-server", "jwks.json",
 ))}  # fmt: skip
 PAGES = {"/oauth2/authorize", "/oauth2/logout", "/sign-in", "/consent", "/sign-out"}
-OTHERS = {"/brand/acme.css", "/healthz", "/readyz", "/admin", "/admin/login/"}
+OTHERS = {"/brand/acme.css", "/healthz", "/readyz", "/metrics", "/admin", "/admin/login/"}
 REDIRECT_TARGETS = (
     *(f"{REDIRECT_URI}?", GOODBYE_URI, "/oauth2/authorize?", "/sign-in?", "/consent?"),
     *("/sign-out", "/admin/"),

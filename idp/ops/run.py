@@ -7,6 +7,7 @@ import base64
 import logging
 import os
 import secrets
+import shutil
 import signal
 import socket
 import sys
@@ -148,6 +149,7 @@ def run(supervisor: Supervisor, to_stop: ExitStack) -> None:
     check_port_is_free(settings.bind)
     check_configuration_file(settings)
     lock_directory(var, to_stop)
+    clear_metrics(settings)
 
     if postgres:
         supervisor.start_embedded("PostgreSQL", postgres, to_stop)
@@ -250,6 +252,11 @@ def lock_directory(var: Path, to_stop: ExitStack) -> None:
         raise CannotRunError(
             f"Another `make run` uses {var}: stop it, or take another folder with IDP_VAR_DIR."
         ) from None
+
+
+def clear_metrics(settings: Environment) -> None:
+    """Away with the numbers of an earlier run; only in our own folder, never in a given one."""
+    shutil.rmtree(settings.metrics_dir, ignore_errors=True)
 
 
 def prepare(supervisor: Supervisor, settings: Environment, var: Path) -> None:

@@ -74,8 +74,13 @@ def existing(table: PartitionedTable) -> list[int]:
 
 
 def make_ahead(table: PartitionedTable, now: datetime | None = None) -> int:
-    """Makes the partitions that are still missing for `AHEAD`; answers how many."""
+    """Makes the partitions that are still missing; answers how many.
+
+    None where the table itself is missing: a migration may have gone only half of the way.
+    """
     now = now or timezone.now()
+    if not _exists(table.name):
+        return 0
     wanted = range(table.bucket_of(now), table.bucket_of(now + table.ahead) + 1)
     missing = sorted(set(wanted) - set(existing(table)))
     made = 0
@@ -103,7 +108,7 @@ def empty_default(table: PartitionedTable, now: datetime | None = None) -> int:
     dead_below = first_id(table.bucket_of(now - table.keep - CLOCK_MARGIN))
     deleted = 0
     while True:
-        with connection.cursor() as cursor:
+        with transaction.atomic(savepoint=False), _rows_may_go(table) as cursor:
             cursor.execute(
                 f"""
                 DELETE FROM {table.name}_default WHERE id = ANY (ARRAY(
@@ -144,9 +149,19 @@ def _exclusively() -> Iterator[CursorWrapper | None]:
         yield cursor
 
 
+@contextmanager
+def _rows_may_go(table: PartitionedTable) -> Iterator[CursorWrapper]:
+    """While this lasts, in this transaction, an append-only table lets go of rows."""
+    with connection.cursor() as cursor:
+        if table.append_only:
+            cursor.execute("SET LOCAL idp.rows_may_go = 'on'")
+        yield cursor
+        if table.append_only:
+            cursor.execute("SET LOCAL idp.rows_may_go = 'off'")
+
+
 def _drop(cursor: CursorWrapper, name: str) -> bool:
-    cursor.execute("SELECT to_regclass(%s)", [name])
-    if cursor.fetchone()[0] is None:
+    if not _exists(name):
         return False  # Another process was faster.
     # The partition alone first: nobody wants a dead one but perhaps a vacuum, which gives way
     # after a second. Then the parent is held for no longer than the drop itself.
@@ -159,8 +174,7 @@ def _drop(cursor: CursorWrapper, name: str) -> bool:
 
 def _make(cursor: CursorWrapper, table: PartitionedTable, bucket: int) -> bool:
     name, first, end = table.partition(bucket), first_id(bucket), first_id(bucket + 1)
-    cursor.execute("SELECT to_regclass(%s)", [name])
-    if cursor.fetchone()[0]:
+    if _exists(name):
         return False  # Another process was faster.
     cursor.execute(f"CREATE TABLE {name} (LIKE {table.name} INCLUDING DEFAULTS)")
     # Rows move, so nobody may look through the parent or write to the default partition until
@@ -168,14 +182,27 @@ def _make(cursor: CursorWrapper, table: PartitionedTable, bucket: int) -> bool:
     # be missed and live on. Statements that name another partition do not notice.
     cursor.execute(f"LOCK TABLE ONLY {table.name} IN ACCESS EXCLUSIVE MODE")
     cursor.execute(f"LOCK TABLE {table.name}_default IN ACCESS EXCLUSIVE MODE")
-    cursor.execute(
-        f"""
-        WITH moved AS (DELETE FROM {table.name}_default WHERE id >= {first} AND id < {end}
-                       RETURNING *)
-        INSERT INTO {name} SELECT * FROM moved
-        """  # noqa: S608 - names and numbers of our own
-    )
+    with _rows_may_go(table):
+        cursor.execute(
+            f"""
+            WITH moved AS (DELETE FROM {table.name}_default WHERE id >= {first} AND id < {end}
+                           RETURNING *)
+            INSERT INTO {name} SELECT * FROM moved
+            """  # noqa: S608 - names and numbers of our own
+        )
+    if table.append_only:
+        # Its triggers on rows come with the ATTACH; this one is on statements and does not.
+        cursor.execute(
+            f"CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON {name}"
+            " EXECUTE FUNCTION idp_append_only()"
+        )
     cursor.execute(
         f"ALTER TABLE {table.name} ATTACH PARTITION {name} FOR VALUES FROM ({first}) TO ({end})"
     )
     return True
+
+
+def _exists(relation: str) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass(%s)", [relation])
+        return cursor.fetchone()[0] is not None

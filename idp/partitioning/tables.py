@@ -19,12 +19,14 @@ class PartitionedTable:
     """A table whose ids begin with a bucket of `bucket_seconds`.
 
     Partitions are made `ahead` of time and dropped when their bucket has been over for `keep`.
+    An `append_only` table has triggers that refuse to change or delete a row (`idp_append_only`).
     """
 
     name: str
     bucket_seconds: int
     ahead: timedelta
     keep: timedelta = timedelta(0)
+    append_only: bool = False
 
     def bucket_of(self, moment: datetime) -> int:
         """The bucket of a moment; one on the edge is the next."""

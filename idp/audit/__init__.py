@@ -1,0 +1,1 @@
+"""What has happened, written with the change itself and never changed afterwards."""

@@ -1,0 +1,66 @@
+"""The rows behind the audit: written only by `record`, dropped by the partition, never changed.
+
+Triggers refuse UPDATE, DELETE and TRUNCATE, whoever asks; the migration holds them.
+"""
+
+from datetime import timedelta
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+
+from idp.environment import environment
+from idp.partitioning.tables import DAY, PartitionedTable
+
+SEQUENCE_NAME = "idp_auditevent_sequence"
+
+AUDIT_EVENTS = PartitionedTable(
+    "idp_auditevent",
+    30 * DAY,
+    ahead=timedelta(days=60),
+    keep=timedelta(days=environment().audit_days),
+    append_only=True,
+)
+
+
+class AuditEvent(models.Model):
+    """One event. The bucket of its id is that of its time, so the newest have the highest ids.
+
+    It points at nothing by key: who deletes a client or a user leaves what they did.
+    """
+
+    id = models.BigIntegerField(primary_key=True)
+    at = models.DateTimeField()
+    user_id = models.BigIntegerField(null=True)
+    tag = models.TextField()
+    client_id = models.TextField(null=True)  # noqa: DJ001 - no client is not a client without name
+    address = models.GenericIPAddressField(null=True)
+    # Who did it where it was not the user: an operator, a command, a job.
+    actor = models.TextField(null=True)  # noqa: DJ001 - as above
+    details = models.JSONField(db_default={})
+
+    class Meta:
+        default_permissions = ("view",)
+        # Each serves one search, newest first. Most rows have no client, no user or no address,
+        # and cost no entry there. A time needs no index: ids are in its order.
+        indexes: ClassVar = [
+            models.Index(fields=["tag", "id"], name="auditevent_tag"),
+            models.Index(
+                fields=["user_id", "id"],
+                name="auditevent_user",
+                condition=Q(user_id__isnull=False),
+            ),
+            models.Index(
+                fields=["client_id", "id"],
+                name="auditevent_client",
+                condition=Q(client_id__isnull=False),
+            ),
+            models.Index(
+                fields=["address", "id"],
+                name="auditevent_address",
+                condition=Q(address__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.tag} at {self.at:%Y-%m-%d %H:%M:%S}"

@@ -1,0 +1,65 @@
+"""The one writer of audit events: one INSERT, in the transaction of the change that it tells of."""
+
+from datetime import datetime
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Any
+
+from django.db import connection
+from django.utils import timezone
+
+from idp.audit.details import clean, clean_text
+from idp.audit.models import AUDIT_EVENTS, SEQUENCE_NAME
+from idp.audit.tags import Tag
+from idp.partitioning.partitions import PartitionList
+from idp.partitioning.tables import SEQUENCE_BITS
+
+# An index entry has little room.
+MAX_CLIENT_ID = 255
+
+known = PartitionList([AUDIT_EVENTS])
+
+
+def record(  # noqa: PLR0913 - the columns of the table
+    tag: Tag,
+    *,
+    client_id: str | None = None,
+    user_id: int | None = None,
+    address: str | IPv4Address | IPv6Address | None = None,
+    actor: str | None = None,
+    at: datetime | None = None,
+    **details: Any,
+) -> None:
+    """Writes an event; where that fails, the caller's transaction fails with it.
+
+    `client_id` is the public one, `user_id` the key of the user's row, `actor` who did it where
+    the user did not. Texts are cut and cleaned. Raises ValueError for what could be a secret.
+    """
+    at = at or timezone.now()
+    bucket = AUDIT_EVENTS.bucket_of(at)
+    inet = _inet(address)
+    if address is not None and inet is None:
+        details["address"] = address
+    values: dict[str, Any] = {
+        "at": at,
+        "tag": tag.value,
+        "user_id": user_id,
+        "client_id": None if client_id is None else clean_text(client_id, MAX_CLIENT_ID),
+        "address": inet,
+        "actor": None if actor is None else clean_text(actor),
+        "details": connection.ops.adapt_json_value(clean(details), None),
+    }
+    names, marks = ", ".join(values), ", ".join(["%s"] * len(values))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {known.relation(AUDIT_EVENTS, bucket)} (id, {names}) "  # noqa: S608
+            f"VALUES ((%s::bigint << {SEQUENCE_BITS}) | nextval('{SEQUENCE_NAME}'), {marks})",
+            [bucket, *values.values()],
+        )
+
+
+def _inet(address: str | IPv4Address | IPv6Address | None) -> str | None:
+    """The address as PostgreSQL writes it, without a zone; None for what is no address."""
+    try:
+        return str(ip_address(str(address).partition("%")[0]))
+    except ValueError:
+        return None

@@ -1,0 +1,132 @@
+"""Every metric of the product, and how one is counted.
+
+Several processes count: the web server's, the worker, beat. Each keeps its numbers in files of one
+folder, and `/metrics` adds them up. `idp/ops/request_metrics.py` says what is counted of requests.
+"""
+
+import logging
+import os
+from functools import partial
+from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
+from django.db import transaction
+
+from idp.environment import environment
+
+DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+LABEL_CHARACTERS = 100
+
+log = logging.getLogger(__name__)
+
+
+def _prepare_directory() -> None:
+    directory = Path(os.environ.get(DIRECTORY_VARIABLE) or environment().metrics_dir)
+    os.environ[DIRECTORY_VARIABLE] = str(directory)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise ImproperlyConfigured(f"{directory} can't be made: {problem.strerror}") from None
+    # Found out now, because later it would be found out by every request.
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise ImproperlyConfigured(f"{directory} can't be written: metrics are kept there")
+
+
+# prometheus_client reads the variable while it is imported, by whomever, and never again.
+_prepare_directory()
+
+from prometheus_client import Counter, Gauge  # noqa: E402
+
+# --- Tokens --------------------------------------------------------------------------------------
+
+ACCESS_TOKENS = Counter(
+    "idp_access_tokens_total",
+    "Access tokens answered to clients, by how: new or reused.",
+    ["client", "how"],
+)
+REFRESHES = Counter(
+    "idp_refreshes_total",
+    "Refresh tokens used, by outcome: rotated, kept, repeated (the identical answer within the "
+    "grace time) or replayed (the family is ended).",
+    ["client", "outcome"],
+)
+CODE_REPLAYS = Counter(
+    "idp_code_replays_total",
+    "Authorization codes that came a second time.",
+    ["client"],
+)
+EVICTIONS = Counter(
+    "idp_evictions_total",
+    "What the caps of a use-case have ended, by kind: access_token or family.",
+    ["client", "kind"],
+)
+REVOCATIONS = Counter(
+    "idp_revocations_total",
+    "What was ended before its time, by kind.",
+    ["client", "kind"],
+)
+
+# --- Partitions ----------------------------------------------------------------------------------
+
+PARTITIONS_MADE = Counter("idp_partitions_made_total", "Partitions made ahead.", ["table"])
+PARTITIONS_DROPPED = Counter(
+    "idp_partitions_dropped_total", "Partitions dropped with all their rows.", ["table"]
+)
+CLEANED_ROWS = Counter(
+    "idp_cleaned_rows_total", "Expired rows deleted one by one, outside any partition.", ["table"]
+)
+PARTITIONS = Gauge(
+    "idp_partitions", "Partitions that exist.", ["table"], multiprocess_mode="mostrecent"
+)
+OLDEST_PARTITION_TIMESTAMP = Gauge(
+    "idp_oldest_partition_timestamp_seconds",
+    "When the oldest partition that exists begins.",
+    ["table"],
+    multiprocess_mode="mostrecent",
+)
+
+# --- Jobs ----------------------------------------------------------------------------------------
+
+JOB_RUNS = Counter(
+    "idp_job_runs_total", "Runs of scheduled jobs, by outcome: done or failed.", ["job", "outcome"]
+)
+JOB_LAST_SUCCESS_TIMESTAMP = Gauge(
+    "idp_job_last_success_timestamp_seconds",
+    "When the job was last done.",
+    ["job"],
+    multiprocess_mode="mostrecent",
+)
+CAPS_UNCHECKED_TOKENS = Gauge(
+    "idp_caps_unchecked_tokens",
+    "Sequence numbers that the caps job has still to look at.",
+    ["kind"],
+    multiprocess_mode="mostrecent",
+)
+
+
+def count(counter: Counter, amount: float = 1, **labels: object) -> None:
+    """Count when the transaction around this commits, at once where there is none.
+
+    Never fails its caller: what can't be counted is logged.
+    """
+    add = partial(_add, counter, amount, labels)
+    # Not transaction.on_commit(), which connects to the database to see that nothing is open.
+    connection = transaction.get_connection()
+    if connection.in_atomic_block:
+        connection.on_commit(add)
+    else:
+        add()
+
+
+def _add(counter: Counter, amount: float, labels: dict[str, object]) -> None:
+    try:
+        clean = {name: _clean(value) for name, value in labels.items()}
+        counter.labels(**clean).inc(amount)
+    except Exception:
+        log.exception("%s is not counted", counter)
+
+
+def _clean(value: object) -> str:
+    """Half a surrogate pair would make every later answer of `/metrics` fail."""
+    text = str(value)[:LABEL_CHARACTERS]
+    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
