@@ -24,9 +24,13 @@ app.conf.update(
     enable_utc=True,
     beat_schedule={
         "make partitions ahead": {"task": "tokens.make_partitions", "schedule": crontab(minute=7)},
-        "drop expired partitions": {"task": "tokens.drop_expired", "schedule": crontab(minute=17)},
+        "clean up": {"task": "tokens.clean_up", "schedule": crontab(minute=17)},
         "rotate signing keys": {"task": "tokens.rotate_keys", "schedule": crontab(minute=27)},
-        "clear browser sessions": {"task": "idp.clear_sessions", "schedule": crontab(minute=37)},
+        "enforce token caps": {
+            "task": "tokens.enforce_caps",
+            "schedule": crontab(),
+            "options": {"expires": 60},
+        },
     },
 )
 app.autodiscover_tasks()

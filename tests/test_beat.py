@@ -47,7 +47,7 @@ def test_a_worker_drops_the_partition_of_a_day_that_is_over(worker, live_idp):
             f"SELECT {first_id(day)} + n, n, 1, '*', now() - interval '4 days', "
             "now() - interval '3 days' FROM generate_series(1, 10000) n"
         )
-        app.send_task("tokens.drop_expired", queue=worker)
+        app.send_task("tokens.clean_up", queue=worker)
         deadline = time.monotonic() + PATIENCE_SECONDS
         while exists(database, partition):
             assert time.monotonic() < deadline, "the worker has not dropped the partition"

@@ -1,25 +1,153 @@
-"""What beat does to the token tables: partitions ahead, dead partitions away."""
+"""What beat does so that no table grows for ever: a rule for every table that grows.
 
-from datetime import datetime
+A new table needs a line in `RULES`, or one in `BOUNDED` that says why it needs none.
+"""
 
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+from django.contrib.admin.models import LogEntry
+from django.contrib.sessions.models import Session
+from django.db import DatabaseError, models, transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from clients_admin.models import ClientSecret
+from idp import metrics
+from idp.audit.models import AUDIT_EVENTS
+from idp.audit.record import known as known_of_audit
 from idp.partitioning import partitions
+from idp.partitioning.tables import PartitionedTable
 from tokens import rows
-from tokens.identifiers import TOKEN_TABLES
+from tokens.identifiers import ACCESS_TOKENS, AUTHORIZATION_CODES, REFRESH_TOKENS, TOKEN_TABLES
+from tokens.keys.models import SigningKey
+
+log = logging.getLogger(__name__)
+
+BATCH = 1000
+PARTITIONED_TABLES = (*TOKEN_TABLES, AUDIT_EVENTS)
 
 
 def make_partitions(now: datetime | None = None) -> int:
-    """Makes the partitions that tokens of the coming time will need; answers how many."""
-    made = sum(partitions.make_ahead(table, now) for table in TOKEN_TABLES)
+    """Makes the partitions that the rows of the coming time will need; answers how many."""
+    made = 0
+    for table in PARTITIONED_TABLES:
+        count = partitions.make_ahead(table, now)
+        metrics.count(metrics.PARTITIONS_MADE, count, table=table.name)
+        _measure(table)
+        made += count
     rows.known.refresh()
+    known_of_audit.refresh()
     return made
 
 
-def drop_expired(now: datetime | None = None) -> int:
-    """Drops all partitions whose tokens have expired; answers how many.
+def clean_up(now: datetime | None = None) -> dict[str, int]:
+    """Follows every rule; answers by table how many partitions or rows went.
 
-    Dead rows of the default partitions go too, in short batches.
+    A rule that fails holds up no other; at the end all failures are raised together.
     """
-    dropped = sum(partitions.drop_expired(table, now) for table in TOKEN_TABLES)
-    for table in TOKEN_TABLES:
-        partitions.empty_default(table, now)
-    return dropped
+    now = now or timezone.now()
+    gone, failures = {}, []
+    for table, rule in RULES.items():
+        try:
+            gone[table] = rule.clean(now)
+        except DatabaseError as error:
+            log.exception("%s is not cleaned up", table)
+            failures.append(error)
+    if failures:
+        raise ExceptionGroup("clean-up", failures)
+    return gone
+
+
+def drop_expired(table: PartitionedTable, now: datetime) -> int:
+    """Drops the partitions that are over; dead rows of the default partition go in batches."""
+    dropped = partitions.drop_expired(table, now)
+    deleted = partitions.empty_default(table, now)
+    metrics.count(metrics.PARTITIONS_DROPPED, dropped, table=table.name)
+    metrics.count(metrics.CLEANED_ROWS, deleted, table=table.name)
+    _measure(table)
+    return dropped + deleted
+
+
+def delete(model: type[models.Model], dead: Callable[[datetime], Q], now: datetime) -> int:
+    """Deletes the rows that are dead, a short transaction a batch; others may do it meanwhile."""
+    found = model._base_manager.filter(dead(now)).select_for_update(skip_locked=True)
+    deleted = 0
+    while True:
+        with transaction.atomic():
+            keys = list(found.values_list("pk", flat=True)[:BATCH])
+            model._base_manager.filter(pk__in=keys).delete()
+        deleted += len(keys)
+        if len(keys) < BATCH:
+            metrics.count(metrics.CLEANED_ROWS, deleted, table=model._meta.db_table)
+            return deleted
+
+
+def _measure(table: PartitionedTable) -> None:
+    buckets = partitions.existing(table)
+    metrics.PARTITIONS.labels(table=table.name).set(len(buckets))
+    if buckets:
+        begins_at = buckets[0] * table.bucket_seconds
+        metrics.OLDEST_PARTITION_TIMESTAMP.labels(table=table.name).set(begins_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How long the rows of a table are kept, in words, and what lets go of them."""
+
+    keeps: str
+    clean: Callable[[datetime], int]
+
+
+def _partitions_of(table: PartitionedTable, keeps: str) -> tuple[str, Rule]:
+    return table.name, Rule(keeps, partial(drop_expired, table))
+
+
+def _rows_of(
+    model: type[models.Model], keeps: str, dead: Callable[[datetime], Q]
+) -> tuple[str, Rule]:
+    return model._meta.db_table, Rule(keeps, partial(delete, model, dead))
+
+
+SECRETS_KEPT = timedelta(days=90)
+KEYS_KEPT = timedelta(days=365)
+
+RULES: dict[str, Rule] = dict([
+    _partitions_of(ACCESS_TOKENS, "until the day is over in which they expire"),
+    _partitions_of(REFRESH_TOKENS, "until the week is over in which they expire"),
+    _partitions_of(AUTHORIZATION_CODES, "until the day is over in which they expire"),
+    _partitions_of(AUDIT_EVENTS, "IDP_AUDIT_DAYS after the month of the event"),
+    _rows_of(LogEntry, "IDP_AUDIT_DAYS", lambda now: Q(action_time__lte=now - AUDIT_EVENTS.keep)),
+    _rows_of(Session, "until they expire", lambda now: Q(expire_date__lte=now)),
+    _rows_of(ClientSecret, "90 days after their end",
+             lambda now: Q(expires_at__lte=now - SECRETS_KEPT)),
+    _rows_of(SigningKey, "a year after they were retired",
+             lambda now: Q(retired_at__lte=now - KEYS_KEPT)),
+])  # fmt: skip
+
+BOUNDED = {
+    "auth_group": "editors and viewers",
+    "auth_group_permissions": "editors and viewers",
+    "auth_permission": "one for each action on a model",
+    "branding_brand": "configuration",
+    "clients_admin_client": "configuration",
+    "clients_admin_client_scope_groups": "configuration",
+    "clients_admin_client_scopes": "configuration",
+    "clients_admin_clientloginservice": "configuration",
+    "clients_admin_scope": "configuration",
+    "clients_admin_scopegroup": "configuration",
+    "clients_admin_scopegroup_groups": "configuration",
+    "clients_admin_scopegroup_scopes": "configuration",
+    "django_content_type": "one for each model",
+    "django_migrations": "one for each migration",
+    "idp_localaccount": "one for each person with a local password",
+    "idp_loginservice": "configuration",
+    "idp_user": "one for each person who has ever signed in",
+    "idp_user_groups": "operators",
+    "idp_user_user_permissions": "operators",
+    "tokens_consent": "one for each user and client",
+    "tokens_watermark": "one for each kind of token",
+}

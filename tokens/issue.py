@@ -8,8 +8,8 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 
-from clients_admin.flags import ClientFlags
 from clients_admin.models import Client, GrantType
+from idp import metrics
 from idp.accounts.models import User
 from tokens import policy, reuse
 from tokens.format import Prefix, Reference, TokenFormat
@@ -79,11 +79,18 @@ def lock_family(family: int) -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [family])
 
 
+def try_lock_family(family: int) -> bool:
+    """The same without waiting; False where somebody else holds it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [family])
+        return bool(cursor.fetchone()[0])
+
+
 def client_token(client: Client, scope: str, now: datetime) -> AccessToken:
     """An access token of the client itself (RFC 6749 section 4.4)."""
     flags = client.effective_flags
     columns = {"client_id": client.pk, "user_id": None, "scope": scope}
-    return _access_token(flags, now, policy.access_token_expires_at(flags, now), columns)
+    return _access_token(client, now, policy.access_token_expires_at(flags, now), columns)
 
 
 def authorization_code(
@@ -125,7 +132,7 @@ def first_pair(login: Login, now: datetime) -> Pair:
         )
     expires_at = policy.access_token_expires_at(flags, now, family_ends_at=family_ends_at)
     access_token = _access_token(
-        flags, now, expires_at, columns, may_reuse=not login.auth_time_is_essential
+        client, now, expires_at, columns, may_reuse=not login.auth_time_is_essential
     )
     return Pair(access_token, refresh_token, login.auth_time)
 
@@ -182,7 +189,7 @@ def _access_token_of(
     )
     expires_at = policy.access_token_expires_at(flags, now, family_ends_at=family_ends_at)
     columns = {**_columns_of(member, scope), "extra": member.extra}
-    return _access_token(flags, now, expires_at, columns)
+    return _access_token(client, now, expires_at, columns)
 
 
 def _columns_of(member: RefreshToken, scope: str) -> dict[str, Any]:
@@ -196,7 +203,7 @@ def _columns_of(member: RefreshToken, scope: str) -> dict[str, Any]:
 
 
 def _access_token(
-    flags: ClientFlags,
+    client: Client,
     now: datetime,
     expires_at: datetime,
     columns: dict[str, Any],
@@ -204,6 +211,7 @@ def _access_token(
     may_reuse: bool = True,
 ) -> AccessToken:
     """A new access token, or one of its use-case that is said again (client flags decide)."""
+    flags = client.effective_flags
     reusable = policy.reusable(flags, now, expires_at=expires_at) if may_reuse else None
     if reusable:
         found = reuse.find(access_tokens, columns, reusable)
@@ -212,7 +220,9 @@ def _access_token(
             reuse.lock_use_case(columns)
             found = reuse.find(access_tokens, columns, reusable)
         if found and _may_share(found, columns.get("family")):
+            metrics.count(metrics.ACCESS_TOKENS, client=client.client_id, how="reused")
             return found
+    metrics.count(metrics.ACCESS_TOKENS, client=client.client_id, how="new")
     return access_tokens.insert(expires_at=expires_at, issued_at=now, **columns)
 
 

@@ -5,11 +5,19 @@ from datetime import datetime
 from django.db import transaction
 from django.utils import timezone
 
+from clients_admin.models import Client
+from idp.audit.record import record
+from idp.audit.tags import Tag
 from tokens.issue import access_tokens, lock_family, refresh_tokens
 from tokens.models import AccessToken, AuthorizationCode, RefreshToken
 
 
-def family(member: RefreshToken | AuthorizationCode, now: datetime | None = None) -> int:
+def family(
+    member: RefreshToken | AuthorizationCode,
+    client: Client,
+    because: Tag,
+    now: datetime | None = None,
+) -> int:
     """Ends all tokens that stem from the login of `member`; answers how many rows went.
 
     Access tokens that several logins share (`issue` has taken them out of their family) go with
@@ -19,12 +27,18 @@ def family(member: RefreshToken | AuthorizationCode, now: datetime | None = None
     key = member.pk if isinstance(member, AuthorizationCode) else member.family
     with transaction.atomic():
         lock_family(key)
-        return sum(
+        rows = sum(
             rows.delete_of_family(now, member.user_id, member.client_id, key)
             for rows in (access_tokens, refresh_tokens)
         )
+        record(because, client_id=client.client_id, user_id=member.user_id, at=now, rows=rows)
+    return rows
 
 
-def access_token(row: AccessToken) -> int:
+def access_token(row: AccessToken, client: Client, now: datetime | None = None) -> int:
     """Ends one access token and leaves the login alive."""
-    return access_tokens.delete_by_id(row.pk)
+    with transaction.atomic():
+        rows = access_tokens.delete_by_id(row.pk)
+        tag = Tag.TOKENS_ACCESS_TOKEN_REVOKED
+        record(tag, client_id=client.client_id, user_id=row.user_id, at=now, rows=rows)
+    return rows

@@ -6,6 +6,7 @@ on the parent, so that partitions come and go unnoticed.
 
 from collections.abc import Iterable
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 
 from django.db import connection, models
@@ -102,7 +103,8 @@ class Rows[Row: TokenRow]:
                 f"SELECT {self._columns} FROM {relation} "  # noqa: S608 - our own names
                 f"WHERE {where} AND id >= %s AND id < %s "
                 "AND issued_at > %s AND expires_at BETWEEN %s AND %s "
-                "ORDER BY id DESC LIMIT 1",
+                # As the index is sorted: PostgreSQL does not see that IS NULL leaves one value.
+                "ORDER BY user_id DESC, client_id DESC, id DESC LIMIT 1",
                 [
                     *(self._adapted(name, conditions[name]) for name in conditions
                       if conditions[name] is not None),
@@ -136,6 +138,21 @@ class Rows[Row: TokenRow]:
                 [row_id],
             )
             return int(cursor.rowcount)
+
+    def delete_free(self, ids: Iterable[int]) -> set[int]:
+        """Deletes rows by their keys, but for those that somebody holds; answers the deleted."""
+        deleted = set()
+        for bucket, of_bucket in groupby(sorted(ids), bucket_of_id):
+            relation = known.relation(self.table, bucket)
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    f"DELETE FROM {relation} WHERE id = ANY (ARRAY("  # noqa: S608 - our own name
+                    f"SELECT id FROM {relation} WHERE id = ANY (%s) FOR UPDATE SKIP LOCKED)) "
+                    "RETURNING id",
+                    [list(of_bucket)],
+                )
+                deleted |= {row_id for (row_id,) in cursor.fetchall()}
+        return deleted
 
     def delete_of_family(self, now: datetime, user_id: int, client_id: int, family: int) -> int:
         """Deletes a family's rows that can still be alive, and with them what it shares."""

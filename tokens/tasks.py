@@ -1,25 +1,29 @@
-"""What beat starts, as `idp/celery.py` says: each task is one call and one line of log."""
+"""What beat starts, as `idp/celery.py` says: each job is one call, and answers one line of log."""
 
-from celery import shared_task
-from celery.utils.log import get_task_logger
-
-from tokens import cleanup
+from idp.jobs import job
+from tokens import caps, cleanup
 from tokens.keys import rotation
 
-log = get_task_logger(__name__)
+
+@job("tokens.make_partitions")
+def make_partitions() -> str:
+    return f"{cleanup.make_partitions()} made"
 
 
-@shared_task(name="tokens.make_partitions")
-def make_partitions() -> None:
-    log.info("partitions made: %d", cleanup.make_partitions())
+@job("tokens.clean_up")
+def clean_up() -> str:
+    return _counted(cleanup.clean_up())
 
 
-@shared_task(name="tokens.drop_expired")
-def drop_expired() -> None:
-    log.info("partitions dropped: %d", cleanup.drop_expired())
+@job("tokens.enforce_caps")
+def enforce_caps() -> str:
+    return _counted(caps.enforce())
 
 
-@shared_task(name="tokens.rotate_keys")
-def rotate_keys() -> None:
-    for line in rotation.rotate_due():
-        log.info("signing keys: %s", line)
+@job("tokens.rotate_keys")
+def rotate_keys() -> str:
+    return "; ".join(rotation.rotate_due()) or "nothing due"
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items() if count) or "nothing"

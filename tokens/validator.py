@@ -10,7 +10,9 @@ from django.utils import timezone
 from oauth2_provider.oauth2_validators import OAuth2Validator
 
 from clients_admin.models import Client
+from idp import metrics
 from idp.accounts.models import User
+from idp.audit.tags import Tag
 from tokens import client_authentication, issue, revoke
 from tokens.errors import InvalidGrant, UnauthorizedClient
 from tokens.format import Prefix
@@ -108,7 +110,8 @@ class Validator(OAuth2Validator):
         if row.used_at is not None:
             # RFC 6749 section 4.1.2: "SHOULD revoke (when possible) all tokens previously issued
             # based on that authorization code".
-            revoke.family(row, now)
+            revoke.family(row, client, Tag.TOKENS_CODE_REPLAYED, now)
+            metrics.count(metrics.CODE_REPLAYS, client=client.client_id)
             raise InvalidGrant(reason="code replayed, family revoked")
         if row.expires_at <= now:
             raise InvalidGrant(reason="code expired")

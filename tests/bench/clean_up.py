@@ -27,13 +27,13 @@ def bench(sides: Sides) -> Result:
         Figure(name, unit, our[key], their[key], goal, headline)
         for name, unit, key, goal, headline in rows
     ]
-    title = f"Clean-up of {sides.rows:,} expired access tokens (drop_expired | cleartokens)"
+    title = f"Clean-up of {sides.rows:,} expired access tokens (clean_up | cleartokens)"
     return Result(title, figures)
 
 
 def measure_ours(rows: int) -> dict[str, float]:
     from idp.partitioning.partitions import make_ahead
-    from tokens.cleanup import drop_expired
+    from tokens.cleanup import clean_up
     from tokens.identifiers import ACCESS_TOKENS
     from tokens.rows import known
 
@@ -41,7 +41,7 @@ def measure_ours(rows: int) -> dict[str, float]:
     make_ahead(ACCESS_TOKENS, first + timedelta(hours=1))
     known.refresh()
     ours.load(rows, expired())
-    return _measure(ours.TABLE, drop_expired)
+    return _measure(ours.TABLE, clean_up)
 
 
 def measure_stock(rows: int) -> dict[str, float]:

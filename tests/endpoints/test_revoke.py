@@ -2,6 +2,8 @@
 
 import pytest
 
+from idp.accounts.models import User
+from idp.audit.models import AuditEvent
 from tests.configuration import Shopper, account, basic, gateway, introspected, post, shop
 from tokens.models import AccessToken, RefreshToken
 
@@ -38,8 +40,20 @@ def test_a_revoked_access_token_leaves_the_login_alive(shopper):
     assert shopper.refresh(tokens["refresh_token"]).status_code == 200
 
 
+def test_a_revocation_is_audited(shopper):
+    tokens = shopper.tokens()
+    for name in ("access_token", "refresh_token"):
+        post(PATH, {"token": tokens[name], "client_id": "shop"})
+    user_id = User.objects.get().pk
+    assert list(AuditEvent.objects.values_list("tag", "client_id", "user_id").order_by("id")) == [
+        ("tokens:access_token:revoked", "shop", user_id),
+        ("tokens:family:revoked", "shop", user_id),
+    ]
+
+
 def test_an_unknown_token_is_revoked_already(shopper):
     assert post(PATH, {"token": "rt_made-up", "client_id": "shop"}).status_code == 200
+    assert not AuditEvent.objects.exists()
 
 
 def test_nobody_revokes_the_token_of_another_client(shopper):

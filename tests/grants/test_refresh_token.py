@@ -2,8 +2,12 @@
 
 import pytest
 import time_machine
+from prometheus_client import CollectorRegistry
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from clients_admin.models import Client
+from idp.accounts.models import User
+from idp.audit.models import AuditEvent
 from tests.configuration import Shopper, account, gateway, introspected, shop
 from tokens.models import RefreshToken
 
@@ -126,3 +130,67 @@ def test_a_refresh_token_of_another_client_is_refused_and_stays_good(shopper):
     answer = shopper.refresh(first["refresh_token"], client_id="other-shop")
     assert answer.json()["error"] == "invalid_grant"
     assert shopper.refresh(first["refresh_token"]).status_code == 200
+
+
+def test_a_replay_is_audited_and_counted(shopper, django_capture_on_commit_callbacks):
+    flag(refresh_grace_seconds=0)
+    first = shopper.tokens()
+    shopper.refresh(first["refresh_token"])
+    counted = replays_counted()
+    with django_capture_on_commit_callbacks(execute=True):
+        shopper.refresh(first["refresh_token"])
+    event = AuditEvent.objects.get()
+    user = User.objects.get()
+    assert (event.tag, event.client_id, event.user_id) == (
+        "tokens:family:replayed",
+        "shop",
+        user.pk,
+    )
+    assert event.details == {"rows": 4}
+    assert replays_counted() == counted + 1
+
+
+def replays_counted() -> float:
+    """As a scrape would see it: of all processes."""
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)
+    labels = {"client": "shop", "outcome": "replayed"}
+    return registry.get_sample_value("idp_refreshes_total", labels) or 0.0
+
+
+def test_a_login_that_is_capped_later_ends_though_its_refresh_token_lives(shopper):
+    with time_machine.travel(NOON, tick=False) as clock:
+        first = shopper.tokens()
+        clock.shift(3600)
+        flag(refresh_expiry="sliding_capped", refresh_max_seconds=3600)
+        assert shopper.refresh(first["refresh_token"]).json()["error"] == "invalid_grant"
+        flag(refresh_expiry="sliding_capped", refresh_max_seconds=3601)
+        second = shopper.refresh(first["refresh_token"]).json()
+        assert second["expires_in"] == 1
+
+
+def test_a_sliding_login_goes_on_while_a_fixed_one_is_out(shopper):
+    with time_machine.travel(NOON, tick=False) as clock:
+        logins = {}
+        for expiry in ("sliding", "fixed"):
+            flag(refresh_expiry=expiry, refresh_token_seconds=4 * 3600)
+            logins[expiry] = Shopper().tokens()["refresh_token"]
+        for _ in range(5 * 12):
+            clock.shift(300)
+            for expiry, token in logins.items():
+                flag(refresh_expiry=expiry, refresh_token_seconds=4 * 3600)
+                logins[expiry] = shopper.refresh(token).json().get("refresh_token", "")
+        assert logins["sliding"]
+        assert not logins["fixed"]
+
+
+def test_a_repeated_answer_whose_access_token_has_expired_holds_a_new_one(shopper):
+    flag(refresh_grace_seconds=600, access_token_seconds=60)
+    with time_machine.travel(NOON, tick=False) as clock:
+        first = shopper.tokens()
+        second = shopper.refresh(first["refresh_token"]).json()
+        clock.shift(61)
+        again = [shopper.refresh(first["refresh_token"]).json() for _ in range(2)]
+        assert again[0]["refresh_token"] == second["refresh_token"]
+        assert again[0]["expires_in"] == 60
+        assert again[0]["access_token"] == again[1]["access_token"] != second["access_token"]

@@ -5,6 +5,8 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from clients_admin.models import Client
+from idp import metrics
+from idp.audit.tags import Tag
 from tokens import issue, wire
 from tokens import revoke as end
 from tokens.client_authentication import authenticate
@@ -31,8 +33,10 @@ def _revoke(client: Client, token: str) -> None:
     if reference := issue.hear(Prefix.REFRESH_TOKEN, token):
         refresh_token = issue.refresh_tokens.get(reference, now)
         if refresh_token and refresh_token.client_id == client.pk:
-            end.family(refresh_token, now)
+            end.family(refresh_token, client, Tag.TOKENS_FAMILY_REVOKED, now)
+            metrics.count(metrics.REVOCATIONS, client=client.client_id, kind="family")
     elif reference := issue.hear(Prefix.ACCESS_TOKEN, token):
         access_token = issue.access_tokens.get(reference, now)
         if access_token and access_token.client_id == client.pk:
-            end.access_token(access_token)
+            end.access_token(access_token, client, now)
+            metrics.count(metrics.REVOCATIONS, client=client.client_id, kind="access_token")

@@ -9,6 +9,9 @@ from typing import Any
 from django.utils import timezone
 from oauthlib.oauth2 import RefreshTokenGrant
 
+from clients_admin.models import Client
+from idp import metrics
+from idp.audit.tags import Tag
 from tokens import issue, policy, revoke, scopes
 from tokens.errors import InvalidGrant
 from tokens.grants.base import Grant, pair_body
@@ -24,10 +27,18 @@ class RefreshToken(Grant, RefreshTokenGrant):
             raise InvalidGrant(reason="login has lasted for refresh_max_seconds")
         if old.rotated_at is None:
             scope = scopes.narrowed(client, old.scope, asked)
-            return pair_body(client, issue.next_pair(client, old, scope, now))
+            pair = issue.next_pair(client, old, scope, now)
+            _count(client, "kept" if pair.refresh_token is old else "rotated")
+            return pair_body(client, pair)
         if policy.may_repeat(flags, old.rotated_at, now):
             scope = scopes.narrowed(client, old.scope, asked)
-            if pair := issue.repeated_pair(client, old, scope, now):
-                return pair_body(client, pair)
-        revoke.family(old, now)
+            if repeated := issue.repeated_pair(client, old, scope, now):
+                _count(client, "repeated")
+                return pair_body(client, repeated)
+        revoke.family(old, client, Tag.TOKENS_FAMILY_REPLAYED, now)
+        _count(client, "replayed")
         raise InvalidGrant(reason="refresh token replayed, family revoked")
+
+
+def _count(client: Client, outcome: str) -> None:
+    metrics.count(metrics.REFRESHES, client=client.client_id, outcome=outcome)
