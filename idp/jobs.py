@@ -24,7 +24,7 @@ def job(name: str) -> Callable[[Callable[[], str]], Callable[[], None]]:
                 raise
             metrics.count(metrics.JOB_RUNS, job=name, outcome="done")
             metrics.JOB_LAST_SUCCESS_TIMESTAMP.labels(job=name).set(time.time())
-            log.info("%s: %s", name, done)
+            log.info(done)
 
         return task
 

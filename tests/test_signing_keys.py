@@ -68,3 +68,11 @@ def test_a_key_sealed_under_a_lost_secret_says_so():
 
     with pytest.raises(vault.LockedKeyError):
         vault.unseal(Fernet(Fernet.generate_key()).encrypt(b"x"))
+
+
+def test_a_key_of_a_newer_release_is_published_and_otherwise_left_alone():
+    rotation.rotate_due(START)
+    SigningKey.objects.filter(algorithm="ES256").update(algorithm="NEW1")
+    assert set(ring.current().signers) == {"RS256"}
+    assert len(ring.current().verifiers) == 1
+    assert len(ring.current().jwks["keys"]) == 2

@@ -53,7 +53,10 @@ class _Cache:
 
     def _read(self) -> Ring:
         published = list(SigningKey.objects.exclude(state=SigningKey.State.RETIRED))
-        active = [key for key in published if key.state == SigningKey.State.ACTIVE]
+        # A newer release beside this one may sign with algorithms that are unknown here: its keys
+        # are published by all, and used by those that can.
+        usable = [key for key in published if key.algorithm in SigningKey.Algorithm]
+        active = [key for key in usable if key.state == SigningKey.State.ACTIVE]
         self._opened = {key.kid: self._open(key) for key in active}
         self._ring = Ring(
             signers={
@@ -61,7 +64,7 @@ class _Cache:
                 for key in active
             },
             jwks={"keys": [key.public_jwk for key in published]},
-            verifiers={key.kid: jwt.PyJWK(key.public_jwk) for key in published},
+            verifiers={key.kid: jwt.PyJWK(key.public_jwk) for key in usable},
         )
         self._read_at = time.monotonic()
         return self._ring
