@@ -126,6 +126,15 @@ def test_rotated_refresh_tokens_are_not_counted(shopper):
     assert RefreshToken.objects.count() == 6
 
 
+def test_a_refresh_makes_no_work_for_the_cap_on_logins(shopper, clock):
+    tokens = shopper.tokens()
+    settled(clock)
+    shopper.refresh(tokens["refresh_token"])
+    with CaptureQueriesContext(connection) as captured:
+        caps.enforce()
+    assert not any("unnest" in q["sql"] and "rotated_at" in q["sql"] for q in captured)
+
+
 def test_an_access_token_that_the_cap_ended_logs_nobody_out_within_the_grace_time(shopper):
     flag("shop", max_access_tokens=1)
     first = shopper.tokens()

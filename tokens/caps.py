@@ -61,10 +61,15 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Cap:
-    """One kind of token that is capped. `is_live` is a condition in SQL beside the expiry."""
+    """One kind of token that is capped.
+
+    In SQL: `is_one_more` tells a token that adds to its use-case from one that took another's
+    place, `is_live` what must hold of a living one beside the expiry.
+    """
 
     kind: str
     rows: Rows[Any]
+    is_one_more: str
     is_live: str
     limit: Callable[[ClientFlags], int]
     end: Callable[[Excess, datetime], Ended]
@@ -138,7 +143,8 @@ def _use_cases(cap: Cap, start: int, end: int, now: datetime) -> set[UseCase]:
         return set()
     arms = [
         f"SELECT client_id, user_id, scope FROM {known.relation(table, bucket)} "  # noqa: S608
-        f"WHERE id > {first_id(bucket) + start} AND id <= {first_id(bucket) + end}"
+        f"WHERE id > {first_id(bucket) + start} AND id <= {first_id(bucket) + end} "
+        f"AND {cap.is_one_more}"
         for bucket in range(table.bucket_of(now), table.bucket_of(now + table.ahead) + 1)
     ]
     with connection.cursor() as cursor:
@@ -218,6 +224,7 @@ CAPS = (
     Cap(
         kind="access_token",
         rows=issue.access_tokens,
+        is_one_more="true",
         is_live="true",
         limit=lambda flags: flags.max_access_tokens,
         end=_end_access_tokens,
@@ -225,6 +232,7 @@ CAPS = (
     Cap(
         kind="family",
         rows=issue.refresh_tokens,
+        is_one_more="login_at = issued_at",
         is_live="t.rotated_at IS NULL",
         limit=lambda flags: flags.max_refresh_tokens,
         end=_end_families,
