@@ -12,10 +12,10 @@ ARGS ?=
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types bench docs format requirements clean
+.PHONY: help run test lint types bench bench-data docs format requirements clean
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/runtime.stamp ## start everything here: database, broker, web server, worker, beat
 	@exec $(PYTHON) -m idp.ops.run
@@ -34,8 +34,11 @@ lint: .venv/development.stamp ## style, imports between layers, templates, missi
 types: .venv/development.stamp ## static types, strict in tokens/
 	$(WITH_TEST_SETTINGS) -m mypy
 
-bench: .venv/development.stamp ## measure cost and size beside the stock toolkit
+bench: .venv/development.stamp ## measure cost and size beside the stock toolkit; ARGS="--only lifecycle" beside many tokens
 	$(PYTHON) -m tests.bench $(ARGS)
+
+bench-data: .venv/development.stamp ## keep a database of 10,000,000 living tokens for that; ARGS=--fresh loads it anew
+	$(PYTHON) -m tests.bench.data $(ARGS)
 
 docs: .venv/development.stamp ## write the generated pages of docs/
 	@mkdir -p docs/operations

@@ -1,4 +1,4 @@
-"""`make bench`: starts a PostgreSQL of its own, measures both sides in it, prints what it found.
+"""`make bench`: measures cost and size, prints what it found.
 
 `make bench ARGS="--only size --rows 100000 --json found.json"`
 """
@@ -10,36 +10,59 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from idp.environment import PROJECT
 from idp.ops.embedded import EmbeddedPostgres
-from tests.bench import clean_up, lookup, ours, sides, size, stock
+from tests.bench import clean_up, lifecycle, lookup, ours, scopes, sides, size, stock
 from tests.bench.report import Result, summary, table
 from tests.bench.sides import Sides
 
+# Beside the stock toolkit, in a PostgreSQL of their own.
 BENCHES: dict[str, Callable[[Sides], Result]] = {
     "size": size.bench,
+    "scopes": scopes.bench,
     "clean-up": clean_up.bench,
     "lookup": lookup.bench,
+}
+ROWS = 1_000_000
+
+# Beside few and many tokens, in what `make bench-data` keeps. They take minutes, and so run only
+# where they are named.
+LONG_BENCHES: dict[str, Callable[[int | None], Result]] = {
+    "lifecycle": lifecycle.bench,
 }
 
 
 def main() -> None:
     arguments = _parser().parse_args()
-    # So that a polite end, too, leaves no server and no data behind.
+    # So that a polite end, too, leaves no server behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     started = time.monotonic()
     results = measure(arguments.only or list(BENCHES), arguments.rows)
     seconds = time.monotonic() - started
     if arguments.json:
-        _write(arguments.json, arguments.rows, seconds, results)
-    print(f"\n{arguments.rows:,} tokens, {seconds:.0f} s: {summary(results.values())}")
+        _write(arguments.json, seconds, results)
+    print(f"\n{seconds:.0f} s: {summary(results.values())}")
 
 
-def measure(names: Sequence[str], rows: int) -> dict[str, Result]:
+def measure(names: Sequence[str], rows: int | None) -> dict[str, Result]:
     """Runs the named benches one after the other, each table printed as it is found."""
+    results = {}
+    if beside_stock := [name for name in names if name in BENCHES]:
+        with _both_sides(rows or ROWS) as both:
+            for name in beside_stock:
+                results[name] = _printed(BENCHES[name](both))
+    for name in names:
+        if name in LONG_BENCHES:
+            results[name] = _printed(LONG_BENCHES[name](rows))
+    return results
+
+
+@contextmanager
+def _both_sides(rows: int) -> Iterator[Sides]:
     run = PROJECT / "var" / "bench" / str(os.getpid())
     server = EmbeddedPostgres(run / "postgresql", durable=True)
     try:
@@ -47,19 +70,19 @@ def measure(names: Sequence[str], rows: int) -> dict[str, Result]:
         both = Sides(sides.ours(server), sides.stock(server), rows)
         both.ours.run(ours.prepare)
         both.stock.run(stock.prepare)
-        results = {}
-        for name in names:
-            results[name] = BENCHES[name](both)
-            print(table(results[name]), flush=True)
-        return results
+        yield both
     finally:
         server.destroy()
         shutil.rmtree(run, ignore_errors=True)
 
 
-def _write(path: Path, rows: int, seconds: float, results: dict[str, Result]) -> None:
+def _printed(result: Result) -> Result:
+    print(table(result), flush=True)
+    return result
+
+
+def _write(path: Path, seconds: float, results: dict[str, Result]) -> None:
     found = {
-        "rows": rows,
         "seconds": round(seconds, 1),
         "benches": {name: result.as_json() for name, result in results.items()},
     }
@@ -68,8 +91,13 @@ def _write(path: Path, rows: int, seconds: float, results: dict[str, Result]) ->
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--only", nargs="+", choices=BENCHES, help="run these and no others")
-    parser.add_argument("--rows", type=int, default=1_000_000, help="tokens to measure with")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=[*BENCHES, *LONG_BENCHES],
+        help=f"run these and no others; without it all but {', '.join(LONG_BENCHES)}",
+    )
+    parser.add_argument("--rows", type=int, help="tokens to measure with")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     return parser
 

@@ -13,6 +13,7 @@ from django.db import connection
 from tests.bench import ours, stock
 from tests.bench.loading import living
 from tests.bench.measure import Statement, plan, rows_of
+from tests.bench.plans import buffers_of, nodes
 from tests.bench.report import Figure, Result
 from tests.bench.sides import Side, Sides
 
@@ -144,16 +145,10 @@ def _lookup(statements: Sequence[Statement]) -> Lookup:
     explained = plan(statements[0])["Plan"]
     return {
         "statements": statements,
-        "buffers": explained["Shared Hit Blocks"] + explained["Shared Read Blocks"],
+        "buffers": buffers_of(explained),
         "scans": [
             f"{node['Node Type']} on {node['Relation Name']} by {node.get('Index Name', 'nothing')}"
-            for node in _nodes(explained)
+            for node in nodes(explained)
             if "Relation Name" in node
         ],
     }
-
-
-def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield node
-    for child in node.get("Plans", ()):
-        yield from _nodes(child)

@@ -19,8 +19,10 @@ def prepare() -> None:
     call_command("migrate", verbosity=0)
 
 
-def load(rows: int, expires: tuple[datetime, datetime], *, of_users: bool = True) -> None:
-    """Access tokens with the scope `*`: of users, or of the clients themselves."""
+def load(
+    rows: int, expires: tuple[datetime, datetime], *, of_users: bool = True, scope: str = "*"
+) -> None:
+    """Access tokens of users, or of the clients themselves."""
     execute(f"TRUNCATE {TABLE}")
     columns = {
         "id": f"(floor(extract(epoch FROM expiry) / {ACCESS_TOKENS.bucket_seconds})::bigint "
@@ -36,7 +38,7 @@ def load(rows: int, expires: tuple[datetime, datetime], *, of_users: bool = True
             # A family is the id of an authorization code: as large, and nearly always another.
             "family": "template.family + random(0, 1000000000)",
         }
-    multiply(_template(of_users=of_users), rows, expires, columns)
+    multiply(_template(scope, of_users=of_users), rows, expires, columns)
 
 
 def make_partitions(at_least: int) -> int:
@@ -48,7 +50,7 @@ def make_partitions(at_least: int) -> int:
     return found
 
 
-def _template(*, of_users: bool) -> Any:
+def _template(scope: str, *, of_users: bool) -> Any:
     """A row as `tokens.issue` writes it."""
     from clients_admin.models import Client
     from idp.accounts.models import LoginService, User
@@ -57,13 +59,13 @@ def _template(*, of_users: bool) -> Any:
     now = datetime.now(UTC)
     client, _ = Client.objects.get_or_create(client_id="bench", name="Bench")
     if not of_users:
-        return issue.client_token(client, "*", now)
+        return issue.client_token(client, scope, now)
     service, _ = LoginService.objects.get_or_create(name="bench")
     user, _ = User.objects.get_or_create(login_service=service, external_id="bench")
     code = issue.authorization_code(
         client,
         user,
-        "*",
+        scope,
         now,
         auth_time=now,
         redirect_uri="",
@@ -71,5 +73,5 @@ def _template(*, of_users: bool) -> Any:
         code_challenge="",
         openid_nonce="",
     )
-    login = issue.Login(client=client, user=user, scope="*", family=code.pk, auth_time=now)
+    login = issue.Login(client=client, user=user, scope=scope, family=code.pk, auth_time=now)
     return issue.first_pair(login, now).access_token

@@ -4,49 +4,54 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-COLUMNS = ("", "ours", "stock", "ratio")
-
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured thing, smaller is better; `goal` is what ours should not exceed.
+    """One measured thing, and what it is compared with; smaller is better.
 
-    A figure with a `headline` is part of the summary, under that name.
+    `goal` is what the value should not exceed. A figure with a `headline` is part of the summary,
+    under that name.
     """
 
     name: str
     unit: str
-    ours: float
-    stock: float | None = None
+    value: float
+    other: float | None = None
     goal: float | None = None
     headline: str = ""
 
     @property
     def ratio(self) -> float | None:
-        """How many times as much the stock toolkit needs; None where there is nothing to say."""
-        return self.stock / self.ours if self.stock is not None and self.ours else None
-
-    def as_json(self) -> dict[str, Any]:
-        return {**asdict(self), "ratio": self.ratio}
+        """How many times as much the other needs; None where there is nothing to say."""
+        return self.other / self.value if self.other is not None and self.value else None
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The figures of one bench; `notes` are lines that stand below its table."""
+    """The figures of one bench; `notes` are lines that stand below its table.
+
+    `columns` are the names of the value and of the other.
+    """
 
     title: str
     figures: Sequence[Figure]
     notes: Sequence[str] = field(default=())
+    columns: tuple[str, str] = ("ours", "stock")
 
     def as_json(self) -> dict[str, Any]:
-        figures = [figure.as_json() for figure in self.figures]
+        figures = [self._as_json(figure) for figure in self.figures]
         return {"title": self.title, "figures": figures, "notes": list(self.notes)}
+
+    def _as_json(self, figure: Figure) -> dict[str, Any]:
+        found = {**asdict(figure), "ratio": figure.ratio}
+        first, second = self.columns
+        return {first: found.pop("value"), second: found.pop("other"), **found}
 
 
 def table(result: Result) -> str:
     """A result as text, its columns aligned."""
-    rows = [COLUMNS, *(_cells(figure) for figure in result.figures)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
+    rows = [("", *result.columns, "ratio"), *(_cells(figure) for figure in result.figures)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         " | ".join(
             [row[0].ljust(widths[0])]
@@ -60,29 +65,25 @@ def table(result: Result) -> str:
 
 def summary(results: Iterable[Result]) -> str:
     """The headlines of all results as one line."""
-    figures = [figure for result in results for figure in result.figures if figure.headline]
     return " · ".join(
-        f"{figure.headline} {_value(figure.ours, figure.unit)}{_beside(figure)}"
-        for figure in figures
+        f"{figure.headline} {_value(figure.value, figure.unit)}{_beside(figure, result.columns[1])}"
+        for result in results
+        for figure in result.figures
+        if figure.headline
     )
 
 
 def _cells(figure: Figure) -> tuple[str, str, str, str]:
     goal = "" if figure.goal is None else f" (goal: {_value(figure.goal, figure.unit)})"
-    stock = "" if figure.stock is None else _value(figure.stock, figure.unit)
-    return (
-        figure.name + goal,
-        _value(figure.ours, figure.unit),
-        stock,
-        _times(figure.ratio),
-    )
+    other = "" if figure.other is None else _value(figure.other, figure.unit)
+    return figure.name + goal, _value(figure.value, figure.unit), other, _times(figure.ratio)
 
 
-def _beside(figure: Figure) -> str:
-    if figure.stock is None:
+def _beside(figure: Figure, name: str) -> str:
+    if figure.other is None:
         return ""
     times = f", {_times(figure.ratio)}" if figure.ratio is not None else ""
-    return f" (stock {_value(figure.stock, figure.unit)}{times})"
+    return f" ({name} {_value(figure.other, figure.unit)}{times})"
 
 
 def _value(number: float, unit: str) -> str:

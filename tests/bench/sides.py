@@ -54,9 +54,9 @@ class Sides:
     rows: int
 
 
-def ours(server: EmbeddedPostgres) -> Side:
+def ours(server: EmbeddedPostgres, name: str = "ours") -> Side:
     """This product, with the settings that tests use."""
-    database_url = server.ensure_database("ours")
+    database_url = server.ensure_database(name)
     own = variables(database_url, NO_BROKER) | {
         "IDP_VAR_DIR": str(server.directory.parent),
         "IDP_LOG_LEVEL": "warning",

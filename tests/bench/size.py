@@ -28,15 +28,15 @@ def bench(sides: Sides) -> Result:
 
 def measure_ours(rows: int, *, of_users: bool) -> dict[str, float]:
     ours.load(rows, living(), of_users=of_users)
-    return _bytes_a_row(ours.TABLE, rows)
+    return bytes_a_row(ours.TABLE, rows)
 
 
 def measure_stock(rows: int, *, of_users: bool) -> dict[str, float]:
     stock.load(rows, living(), of_users=of_users)
-    return _bytes_a_row(stock.TABLE, rows)
+    return bytes_a_row(stock.TABLE, rows)
 
 
-def _bytes_a_row(table: str, rows: int) -> dict[str, float]:
+def bytes_a_row(table: str, rows: int) -> dict[str, float]:
     """Empty partitions and their indexes count too."""
     sizes = {
         "total": "pg_total_relation_size",

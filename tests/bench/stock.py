@@ -37,7 +37,9 @@ def prepare() -> None:
     execute("VACUUM (ANALYZE) auth_user")
 
 
-def load(rows: int, expires: tuple[datetime, datetime], *, of_users: bool = True) -> None:
+def load(
+    rows: int, expires: tuple[datetime, datetime], *, of_users: bool = True, scope: str = SCOPE
+) -> None:
     """Access tokens with random tokens of the toolkit's length: of users, or of clients."""
     execute(f"TRUNCATE {TABLE} CASCADE")
     columns = {
@@ -49,10 +51,10 @@ def load(rows: int, expires: tuple[datetime, datetime], *, of_users: bool = True
     }
     if of_users:
         columns["user_id"] = f"random(1, {USERS})"
-    multiply(_template(of_users=of_users), rows, expires, columns)
+    multiply(_template(scope, of_users=of_users), rows, expires, columns)
 
 
-def _template(*, of_users: bool) -> Any:
+def _template(scope: str, *, of_users: bool) -> Any:
     """A row as the toolkit's model writes it, with a token as oauthlib makes it."""
     from django.utils import timezone
     from oauth2_provider.models import get_access_token_model
@@ -62,7 +64,7 @@ def _template(*, of_users: bool) -> Any:
         user_id=1 if of_users else None,
         application_id=1,
         token=generate_token(),
-        scope=SCOPE,
+        scope=scope,
         expires=timezone.now(),
     )
 
