@@ -4,12 +4,13 @@ The admin's key/value table, the YAML schema, the validation and the documentati
 `FLAGS`; the rest of the product reads flags through the typed `ClientFlags`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
+LOGIN_SERVICE, SCOPE_OR_GROUP = "login service", "scope or scope group"
 
 
 class Kind(StrEnum):
@@ -17,39 +18,76 @@ class Kind(StrEnum):
     COUNT = "count"
     CHOICE = "choice"
     TEXT = "text"
+    SWITCH = "switch"
+    NAMES = "names"
 
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """One typed key. `minimum` and `maximum` bound a number, or the length of a text."""
+    """One typed key. `minimum` and `maximum` bound a number, a text's length or a list's.
+
+    `names_of` says what a list of names names: each must exist.
+    """
 
     name: str
     kind: Kind
-    default: int | str
+    default: int | str | bool | tuple[str, ...]
     help: str
     minimum: int = 0
     maximum: int = 0
     choices: tuple[str, ...] = ()
+    names_of: str = ""
 
     def problem_with(self, value: object) -> str | None:
         """What is wrong with `value`, as one sentence; None when it is fine."""
-        match self.kind:
-            case Kind.SECONDS | Kind.COUNT:
-                unit = " seconds" if self.kind is Kind.SECONDS else ""
-                if not isinstance(value, int) or isinstance(value, bool):
-                    return f"must be a whole number{unit and ' of'}{unit}"
-                if not self.minimum <= value <= self.maximum:
-                    return f"must be between {self.minimum} and {self.maximum}{unit}"
-            case Kind.CHOICE:
-                if value not in self.choices:
-                    return f"must be one of {', '.join(self.choices)}"
-            case Kind.TEXT:
-                if not isinstance(value, str):
-                    return "must be text"
-                if not self.minimum <= len(value) <= self.maximum:
-                    return f"must have {self.minimum} to {self.maximum} characters"
-        return None
+        return _PROBLEMS[self.kind](self, value)
 
+
+def _problem_with_number(flag: Flag, value: object) -> str | None:
+    unit = " seconds" if flag.kind is Kind.SECONDS else ""
+    if not isinstance(value, int) or isinstance(value, bool):
+        return f"must be a whole number{unit and ' of'}{unit}"
+    if not flag.minimum <= value <= flag.maximum:
+        return f"must be between {flag.minimum} and {flag.maximum}{unit}"
+    return None
+
+
+def _problem_with_choice(flag: Flag, value: object) -> str | None:
+    return None if value in flag.choices else f"must be one of {', '.join(flag.choices)}"
+
+
+def _problem_with_text(flag: Flag, value: object) -> str | None:
+    if not isinstance(value, str):
+        return "must be text"
+    if not flag.minimum <= len(value) <= flag.maximum:
+        return f"must have {flag.minimum} to {flag.maximum} characters"
+    return None
+
+
+def _problem_with_switch(flag: Flag, value: object) -> str | None:
+    return None if isinstance(value, bool) else "must be true or false"
+
+
+def _problem_with_names(flag: Flag, value: object) -> str | None:
+    if not isinstance(value, list) or not all(_is_name(name) for name in value):
+        return "must be a list of names without blanks"
+    if len(value) > flag.maximum or len(set(value)) < len(value):
+        return f"must have at most {flag.maximum} names, each once"
+    return None
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and value.isprintable() and value.split() == [value]
+
+
+_PROBLEMS: dict[Kind, Callable[[Flag, object], str | None]] = {
+    Kind.SECONDS: _problem_with_number,
+    Kind.COUNT: _problem_with_number,
+    Kind.CHOICE: _problem_with_choice,
+    Kind.TEXT: _problem_with_text,
+    Kind.SWITCH: _problem_with_switch,
+    Kind.NAMES: _problem_with_names,
+}
 
 FLAGS: tuple[Flag, ...] = (
     Flag(
@@ -162,6 +200,13 @@ FLAGS: tuple[Flag, ...] = (
         maximum=200,
     ),
     Flag(
+        "jwt_alg",
+        Kind.CHOICE,
+        "ES256",
+        "The algorithm that signs gateway JWTs made for this client.",
+        choices=("ES256", "EdDSA", "RS256"),
+    ),
+    Flag(
         "id_token_seconds",
         Kind.SECONDS,
         HOUR,
@@ -174,7 +219,7 @@ FLAGS: tuple[Flag, ...] = (
         Kind.CHOICE,
         "RS256",
         "The algorithm that signs this client's ID tokens.",
-        choices=("RS256", "ES256"),
+        choices=("RS256", "ES256", "EdDSA"),
     ),
     Flag(
         "consent",
@@ -183,6 +228,39 @@ FLAGS: tuple[Flag, ...] = (
         "never: a client of our own, users are not asked. remember: users are asked once for each "
         "scope. always: users are asked each time.",
         choices=("never", "remember", "always"),
+    ),
+    Flag(
+        "allow_password_grant",
+        Kind.SWITCH,
+        False,
+        "Lets a client that has the password grant use it. For applications of old only: they see "
+        "the passwords of users.",
+    ),
+    Flag(
+        "on_behalf_of_login_services",
+        Kind.NAMES,
+        (),
+        "Login services for whose users this client gets tokens without their credentials, by "
+        "token exchange. None: it may not.",
+        maximum=50,
+        names_of=LOGIN_SERVICE,
+    ),
+    Flag(
+        "on_behalf_of_scopes",
+        Kind.NAMES,
+        (),
+        "Scopes and scope groups that a token on behalf of a user may have, of those the client "
+        "has. None: it may not.",
+        maximum=200,
+        names_of=SCOPE_OR_GROUP,
+    ),
+    Flag(
+        "on_behalf_of_unknown_users",
+        Kind.CHOICE,
+        "look_up",
+        "look_up: a user who never signed in here must be known to the login service. create: a "
+        "user is made of whatever the client says, where the service cannot be asked.",
+        choices=("look_up", "create"),
     ),
 )
 BY_NAME = {flag.name: flag for flag in FLAGS}
@@ -205,17 +283,23 @@ class ClientFlags:
     max_refresh_tokens: int
     jwt_seconds: int
     jwt_audience: str
+    jwt_alg: str
     id_token_seconds: int
     id_token_alg: str
     consent: str
+    allow_password_grant: bool
+    on_behalf_of_login_services: tuple[str, ...]
+    on_behalf_of_scopes: tuple[str, ...]
+    on_behalf_of_unknown_users: str
 
     @classmethod
     def of(cls, additional_information: Mapping[str, Any]) -> "ClientFlags":
         """The effective flags: what is set here, or else the default."""
-        return cls(
-            **{f.name: additional_information.get(f.name, BY_NAME[f.name].default)
-               for f in fields(cls)}
-        )  # fmt: skip
+        values: dict[str, Any] = {}
+        for field in fields(cls):
+            value = additional_information.get(field.name, BY_NAME[field.name].default)
+            values[field.name] = tuple(value) if isinstance(value, list) else value
+        return cls(**values)
 
 
 def problems(additional_information: object) -> dict[str, str]:

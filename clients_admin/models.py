@@ -1,7 +1,7 @@
 """Clients, their secrets, and the scopes and scope groups that they may use."""
 
 import re
-from typing import ClassVar
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from django.contrib.postgres.fields import ArrayField
@@ -11,8 +11,11 @@ from django.db import models
 from django.utils import timezone
 from oauth2_provider.models import AbstractApplication
 
-from clients_admin.flags import ClientFlags, problems
+from clients_admin.flags import FLAGS, LOGIN_SERVICE, SCOPE_OR_GROUP, ClientFlags, problems
 from clients_admin.scopes import expand
+from idp import jwks
+from idp.accounts import certificates
+from idp.accounts.models import LoginService
 
 # RFC 6749 section 3.3: scope-token = 1*( %x21 / %x23-5B / %x5D-7E ); `*` alone is ours.
 scope_name = RegexValidator(
@@ -79,15 +82,24 @@ def scope_group_members() -> dict[str, list[str]]:
 
 
 class GrantType(models.TextChoices):
-    """The values of `grant_type` (RFC 6749, RFC 8693) that a client can be given."""
+    """The values of `grant_type` that a client can be given (RFC 6749, 7523, 8628, 8693)."""
 
     AUTHORIZATION_CODE = "authorization_code", "Authorization code (a user signs in)"
     CLIENT_CREDENTIALS = "client_credentials", "Client credentials (the client itself)"
     REFRESH_TOKEN = "refresh_token", "Refresh token"
     TOKEN_EXCHANGE = (
         "urn:ietf:params:oauth:grant-type:token-exchange",
-        "Token exchange (access token to gateway JWT)",
+        "Token exchange (gateway JWTs; tokens on behalf of users)",
     )
+    JWT_BEARER = (
+        "urn:ietf:params:oauth:grant-type:jwt-bearer",
+        "JWT bearer (a trusted issuer's JWT)",
+    )
+    DEVICE_CODE = (
+        "urn:ietf:params:oauth:grant-type:device_code",
+        "Device code (a user signs in elsewhere)",
+    )
+    PASSWORD = "password", "Password (legacy)"
 
 
 def validate_uri(uri: str) -> None:
@@ -157,6 +169,16 @@ class Client(AbstractApplication):
         "idp.LoginService", through="ClientLoginService", related_name="clients"
     )
     flags = models.JSONField("additional information", default=dict, blank=True)
+    jwks = models.JSONField(
+        "JWKS", null=True, blank=True, help_text="Public keys for private_key_jwt (RFC 7523)."
+    )
+    jwks_url = models.CharField(
+        "JWKS URL",
+        max_length=500,
+        blank=True,
+        db_default="",
+        help_text="Where they are read, in place of a JWKS.",
+    )
 
     class Meta(AbstractApplication.Meta):
         ordering: ClassVar = ["client_id"]
@@ -166,7 +188,7 @@ class Client(AbstractApplication):
 
     def clean(self) -> None:
         """Checks what one row can say; everything wrong is reported, each beside its field."""
-        errors: dict[str, list[str]] = {}
+        errors: dict[str, list[Any]] = {}
         for field, validate in _URI_LISTS.items():
             for uri in getattr(self, field).split():
                 try:
@@ -183,8 +205,12 @@ class Client(AbstractApplication):
                 errors["grant_types"] = [
                     f"A public client cannot have {', '.join(sorted(kept))}."
                 ]  # RFC 6749 section 4.4: "MUST only be used by confidential clients".
-        if wrong := problems(self.flags):
-            errors["flags"] = [f"{name}: {problem}" for name, problem in wrong.items()]
+        errors |= _problems_with_keys(self)
+        if wrong := problems(self.flags) or _problems_with_names(self.flags):
+            # The code of an error tells the table of flags which row it belongs to.
+            errors["flags"] = [
+                ValidationError(f"{name}: {problem}", code=name) for name, problem in wrong.items()
+            ]
         if errors:
             raise ValidationError(errors)
 
@@ -220,6 +246,43 @@ class Client(AbstractApplication):
     def ordered_login_services(self) -> models.QuerySet:
         """The enabled login services, in the order in which passwords are tried."""
         return self.login_services.filter(is_enabled=True).order_by("clientloginservice__position")
+
+
+def _problems_with_names(flags: dict[str, Any]) -> dict[str, str]:
+    """The flags that name what does not exist, each with the first such name."""
+    models_of: dict[str, tuple[type[models.Model], ...]] = {
+        LOGIN_SERVICE: (LoginService,),
+        SCOPE_OR_GROUP: (Scope, ScopeGroup),
+    }
+    found = {}
+    for flag in FLAGS:
+        names = flags.get(flag.name) if flag.names_of else None
+        known: set[str] = set()
+        for model in models_of[flag.names_of] if names else ():
+            known.update(
+                model._default_manager.filter(name__in=names).values_list("name", flat=True)
+            )
+        for missing in sorted(set(names or ()) - known, reverse=True):
+            found[flag.name] = f"there is no {flag.names_of} “{missing[:100]}”"
+    return found
+
+
+def _problems_with_keys(client: Client) -> dict[str, list[Any]]:
+    """What is wrong with the keys for private_key_jwt, beside the field that holds them."""
+    found: dict[str, list[Any]] = {}
+    if client.jwks is not None:
+        try:
+            unusable = jwks.unusable(client.jwks)
+            found["jwks"] = [f"Key {number} cannot verify signatures here." for number in unusable]
+        except jwks.BadKeySet as problem:
+            found["jwks"] = [f"This {problem}."]
+    if client.jwks_url:
+        found["jwks_url"] = certificates.problems_with_url(client.jwks_url)
+        if client.jwks is not None:
+            found["jwks_url"].append("Give a JWKS or its URL, not both.")
+    if not client.is_confidential:
+        found |= {field: ["A public client has no keys."] for field in found}
+    return {field: problems for field, problems in found.items() if problems}
 
 
 _LOOPBACK = re.compile(r"\Ahttp://(127\.0\.0\.1|\[::1\])(?::\d{1,5})?(?=/|\?|\Z)")
@@ -264,6 +327,7 @@ class ClientSecret(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    exposed_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
         ordering: ClassVar = ["-created_at", "-id"]

@@ -9,6 +9,7 @@ import difflib
 import functools
 import ipaddress
 import os
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ MAX_PORT = 65535
 SHOWN_CHARACTERS = 80
 
 BROKER_SCHEMES = {"redis", "rediss", "redis+socket", "sentinel", "amqp", "amqps"}
+_NOTIFY_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://.")
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -168,6 +170,14 @@ def _parse_networks(text: object) -> list[object]:
     return networks
 
 
+def _parse_notify_urls(text: object) -> list[object]:
+    urls = _items(text)
+    for position, url in enumerate(urls, 1):
+        if not _NOTIFY_SCHEME.match(url):
+            raise ValueError(f"URL {position} does not begin with a scheme such as slack://")
+    return urls
+
+
 def _in_project(text: object) -> Path:
     """A relative path counts from the project's folder, whoever starts from wherever."""
     if not str(text):
@@ -292,14 +302,31 @@ class Environment(BaseSettings):
     internal_networks: Annotated[tuple[Network, ...], BeforeValidator(_parse_networks)] = _setting(
         "Network",
         "list of networks",
-        "Peers that /metrics answers, when no proxy has forwarded the request.",
+        "Peers that /metrics and /internal/jwt answer, when no proxy has forwarded the request.",
         default=LOOPBACK,
+    )
+    jwks_allowed_networks: Annotated[tuple[Network, ...], BeforeValidator(_parse_networks)] = (
+        _setting(
+            "Network",
+            "list of networks",
+            "Networks that are not public and may all the same be asked for the keys of clients "
+            "and trusted issuers (JWKS URLs); by plain http in 127.0.0.0/8 and ::1 alone.",
+            default=(),
+        )
     )
     admin_login_services: Annotated[tuple[str, ...], BeforeValidator(_items)] = _setting(
         "Network",
         "list of names",
         "Login services whose users may sign in to the admin.",
         default=("operators",),
+    )
+
+    notify_urls: Annotated[tuple[SecretStr, ...], BeforeValidator(_parse_notify_urls)] = _setting(
+        "Notifications",
+        "list of secrets",
+        "Where operators are told of what needs them: Apprise URLs of Rocket.Chat, Slack, Teams, "
+        "mail and others, a comma within one written %2C. With none, messages are only logged.",
+        default=(),
     )
 
     workers: int = _setting(

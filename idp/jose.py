@@ -8,19 +8,24 @@ from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
     load_pem_private_key,
 )
-from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
-PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | Ed25519PrivateKey
 
 RSA_BITS = 2048
-# RFC 7638 section 3.2: the members that a thumbprint is made of, in their order.
-_THUMBPRINT_MEMBERS = {"EC": ("crv", "kty", "x", "y"), "RSA": ("e", "kty", "n")}
+# RFC 7638 section 3.2, and RFC 8037 section 2: the members that a thumbprint is made of, in order.
+_THUMBPRINT_MEMBERS = {
+    "EC": ("crv", "kty", "x", "y"),
+    "OKP": ("crv", "kty", "x"),
+    "RSA": ("e", "kty", "n"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +44,13 @@ class Signer:
 
 
 def new_private_key(algorithm: str) -> PrivateKey:
-    """A fresh key for ES256 or RS256."""
+    """A fresh key for ES256, RS256 or EdDSA (Ed25519, RFC 8037)."""
     if algorithm == "ES256":
         return ec.generate_private_key(ec.SECP256R1())
     if algorithm == "RS256":
         return rsa.generate_private_key(public_exponent=65537, key_size=RSA_BITS)
+    if algorithm == "EdDSA":
+        return Ed25519PrivateKey.generate()
     raise ValueError(f"No keys are made for {algorithm}.")
 
 
@@ -54,7 +61,7 @@ def to_pem(key: PrivateKey) -> bytes:
 
 def from_pem(pem: bytes) -> PrivateKey:
     key = load_pem_private_key(pem, password=None)
-    if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
+    if not isinstance(key, PrivateKey):
         raise TypeError("Not a key of a kind that is made here.")
     return key
 
@@ -64,6 +71,8 @@ def public_jwk(key: PrivateKey, algorithm: str) -> dict[str, str]:
     public = key.public_key()
     if isinstance(public, rsa.RSAPublicKey):
         members = RSAAlgorithm.to_jwk(public, as_dict=True)
+    elif isinstance(public, Ed25519PublicKey):
+        members = OKPAlgorithm.to_jwk(public, as_dict=True)
     else:
         members = ECAlgorithm.to_jwk(public, as_dict=True)
     jwk = {name: members[name] for name in _THUMBPRINT_MEMBERS[members["kty"]]}

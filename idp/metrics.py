@@ -55,6 +55,11 @@ CODE_REPLAYS = Counter(
     "Authorization codes that came a second time.",
     ["client"],
 )
+GRANT_REFUSALS = Counter(
+    "idp_grant_refusals_total",
+    "Users for whom a client got nothing, by grant: jwt_bearer, on_behalf_of or password.",
+    ["client", "grant"],
+)
 EVICTIONS = Counter(
     "idp_evictions_total",
     "What the caps of a use-case have ended, by kind: access_token or family.",
@@ -64,6 +69,26 @@ REVOCATIONS = Counter(
     "idp_revocations_total",
     "What was ended before its time, by kind.",
     ["client", "kind"],
+)
+
+# --- Secrets that get out, and what is about to end ----------------------------------------------
+
+EXPOSED_CREDENTIALS = Counter(
+    "idp_exposed_credentials_total",
+    "Credentials that came in a URL, by the name of their parameter.",
+    ["parameter"],
+)
+EXPIRY_TIMESTAMP = Gauge(
+    "idp_expiry_timestamp_seconds",
+    "When a certificate or a client secret ends, by kind (issuer_certificate, client_certificate, "
+    "client_secret) and name; of several, the first.",
+    ["kind", "name"],
+    multiprocess_mode="mostrecent",
+)
+NOTIFICATIONS = Counter(
+    "idp_notifications_total",
+    "Messages to chats and mailboxes, by outcome: sent, failed (one attempt) or lost (given up).",
+    ["outcome"],
 )
 
 # --- Partitions ----------------------------------------------------------------------------------
@@ -82,6 +107,26 @@ OLDEST_PARTITION_TIMESTAMP = Gauge(
     "idp_oldest_partition_timestamp_seconds",
     "When the oldest partition that exists begins.",
     ["table"],
+    multiprocess_mode="mostrecent",
+)
+
+# --- Signing keys --------------------------------------------------------------------------------
+
+SIGNING_KEY_STEPS = Counter(
+    "idp_signing_key_steps_total",
+    "Steps in the life of signing keys, by what the audit calls them: published, activated ...",
+    ["algorithm", "step"],
+)
+SIGNING_KEY_ROTATION_TIMESTAMP = Gauge(
+    "idp_signing_key_rotation_timestamp_seconds",
+    "When beat replaces the key that signs; in the past, nobody rotates.",
+    ["algorithm"],
+    multiprocess_mode="mostrecent",
+)
+SIGNING_KEYS = Gauge(
+    "idp_signing_keys",
+    "Signing keys that are kept, by the secret that their private half lies under.",
+    ["seal"],
     multiprocess_mode="mostrecent",
 )
 

@@ -1,6 +1,16 @@
 """The models of the ground floor, gathered from their packages for Django's app registry."""
 
-from idp.accounts.models import LocalAccount, LoginService, User
+from idp.accounts.models import LocalAccount, LoginService, TrustedIssuer, User
 from idp.audit.models import AuditEvent
+from idp.expiry_warnings import ExpiryWarning
+from idp.spent_assertions import SpentAssertion
 
-__all__ = ["AuditEvent", "LocalAccount", "LoginService", "User"]
+__all__ = [
+    "AuditEvent",
+    "ExpiryWarning",
+    "LocalAccount",
+    "LoginService",
+    "SpentAssertion",
+    "TrustedIssuer",
+    "User",
+]

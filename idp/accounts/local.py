@@ -1,5 +1,7 @@
 """The `local` login service: accounts of this database, Argon2."""
 
+from uuid import UUID
+
 from django.contrib.auth.hashers import check_password, make_password
 
 from idp.accounts.models import LocalAccount, LoginService, User, new_subject
@@ -26,6 +28,22 @@ def check(service: LoginService, username: str, password: str) -> Outcome:
     if not account.is_active:
         return Refused("inactive account")
     return Identity(str(account.external_id), account.username, account.claims)
+
+
+def find(service: LoginService, external_id: str) -> Outcome:
+    """Whom the service knows by that id, in the one spelling that it has."""
+    try:
+        key = UUID(external_id)
+    except ValueError:
+        return Refused("malformed external id")
+    if str(key) != external_id:
+        return Refused("malformed external id")
+    account = LocalAccount.objects.filter(login_service=service, external_id=key).first()
+    if account is None:
+        return Refused("unknown external id")
+    if not account.is_active:
+        return Refused("inactive account")
+    return Identity(external_id, account.username, account.claims)
 
 
 def set_password(account: LocalAccount, password: str) -> None:

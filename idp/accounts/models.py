@@ -1,15 +1,21 @@
 """Login services, the accounts of the local ones, and the shadow users of all of them."""
 
+import re
 import secrets
 import uuid
 from typing import ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
+from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
+
+from idp.accounts import certificates
 
 
 class LoginService(models.Model):
@@ -17,6 +23,7 @@ class LoginService(models.Model):
 
     class Kind(models.TextChoices):
         LOCAL = "local", "Local accounts (this database)"
+        CORPORATE = "corporate", "Corporate (a trusted issuer's JWTs, no passwords)"
 
     name = models.SlugField(unique=True, help_text="Short name, used in configuration files.")
     kind = models.CharField(max_length=16, choices=Kind, default=Kind.LOCAL)
@@ -35,6 +42,128 @@ class LoginService(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        is_corporate = self.kind == self.Kind.CORPORATE
+        if self.pk and not is_corporate and self.trusted_issuers.exists():
+            raise ValidationError({"kind": "Trusted issuers name it, so it stays corporate."})
+
+
+ALGORITHMS = (
+    "ES256",
+    "ES384",
+    "ES512",
+    "EdDSA",
+    "PS256",
+    "PS384",
+    "PS512",
+    "RS256",
+    "RS384",
+    "RS512",
+)
+
+
+def default_algorithms() -> list[str]:
+    return ["ES256", "RS256"]
+
+
+MAX_CLAIMS = 50
+_OUR_CLAIM = re.compile(r"\A[a-z][a-z0-9_]{0,99}\Z")
+_THEIR_CLAIM = re.compile(r"\A[\x21-\x7e]{1,200}\Z")
+
+
+class TrustedIssuer(models.Model):
+    """Somebody whose JWTs are accepted for tokens (RFC 7523), and whose users they speak of.
+
+    The issuer is pinned: a JWT is looked at with the keys of the very row that its `iss` names.
+    Either the keys are here, as PEM (public keys or certificates), or the URL of a JWKS is.
+    """
+
+    name = models.SlugField(unique=True, help_text="Short name, used in configuration files.")
+    issuer = models.CharField(
+        max_length=500, unique=True, help_text="The iss of its JWTs, exactly."
+    )
+    audience = models.CharField(
+        max_length=500, help_text="The aud that its JWTs must name: this product, and nobody else."
+    )
+    algorithms = ArrayField(
+        models.CharField(max_length=8, choices=[(name, name) for name in ALGORITHMS]),
+        default=default_algorithms,
+    )
+    public_keys = ArrayField(
+        models.TextField(), default=list, blank=True, help_text="PEM: public keys or certificates."
+    )
+    jwks_url = models.CharField("JWKS URL", max_length=500, blank=True)
+    max_lifetime_seconds = models.PositiveIntegerField(
+        default=300,
+        validators=[MinValueValidator(1), MaxValueValidator(86_400)],
+        help_text="The longest time between iat and exp that is accepted.",
+    )
+    subject_claim = models.CharField(
+        max_length=100, default="sub", help_text="The claim that identifies the user, for ever."
+    )
+    claims = models.JSONField(
+        default=dict, blank=True, help_text="Our claims about the user, by the names of theirs."
+    )
+    login_service = models.ForeignKey(
+        LoginService, on_delete=models.PROTECT, related_name="trusted_issuers"
+    )
+    is_enabled = models.BooleanField("enabled", default=True)
+
+    class Meta:
+        ordering: ClassVar = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean(self) -> None:
+        """Checks what one row can say; everything wrong is reported, each beside its field."""
+        errors = {
+            "issuer": _problems_with_text(self.issuer),
+            "audience": _problems_with_text(self.audience),
+            "subject_claim": _problems_with_text(self.subject_claim),
+            "algorithms": _problems_with_algorithms(self.algorithms),
+            "public_keys": certificates.problems_with(self.public_keys, self.algorithms),
+            "claims": _problems_with_claims(self.claims),
+        }
+        if self.public_keys and self.jwks_url:
+            errors["jwks_url"] = ["Give public keys or the URL of a JWKS, not both."]
+        elif self.jwks_url:
+            errors["jwks_url"] = certificates.problems_with_url(self.jwks_url)
+        elif not self.public_keys:
+            errors["public_keys"] = ["Give public keys, or the URL of a JWKS."]
+        service = LoginService.objects.filter(pk=self.login_service_id).first()
+        if service and service.kind != LoginService.Kind.CORPORATE:
+            errors["login_service"] = [f"{service} is not of the kind corporate."]
+        if found := {field: problems for field, problems in errors.items() if problems}:
+            raise ValidationError(found)
+
+
+def _problems_with_text(text: str) -> list[str]:
+    """Names are compared letter for letter, so none may hold what cannot be seen."""
+    is_fine = text.isprintable() and text == text.strip()
+    return [] if is_fine else ["Use printable characters, without blanks around them."]
+
+
+def _problems_with_algorithms(names: list[str]) -> list[str]:
+    return ["Each algorithm once."] if len(set(names)) < len(names) else []
+
+
+def _problems_with_claims(claims: object) -> list[str]:
+    """`{ours: theirs}`; the subject has a field of its own."""
+    if not isinstance(claims, dict):
+        return ["Give a table of our claims and the names of theirs."]
+    if len(claims) > MAX_CLAIMS:
+        return [f"There are more than {MAX_CLAIMS} claims."]
+    problems = []
+    for ours, theirs in claims.items():
+        if not _OUR_CLAIM.match(ours):
+            problems.append("Our claims have names of a to z, 0 to 9 and underscores.")
+        elif ours == "sub":
+            problems.append("sub is not taken over: the subject claim identifies the user.")
+        elif not isinstance(theirs, str) or not _THEIR_CLAIM.match(theirs):
+            problems.append(f"{ours} needs the name of their claim, without blanks.")
+    return list(dict.fromkeys(problems))
 
 
 class LocalAccount(models.Model):
@@ -62,6 +191,11 @@ class LocalAccount(models.Model):
 
     def __str__(self) -> str:
         return f"{self.username} ({self.login_service})"
+
+    def clean(self) -> None:
+        service = LoginService.objects.filter(pk=self.login_service_id).first()
+        if service and service.kind != LoginService.Kind.LOCAL:
+            raise ValidationError({"login_service": f"{service} has no local accounts."})
 
 
 def new_subject() -> str:

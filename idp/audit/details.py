@@ -26,7 +26,7 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 # Our tokens and client secrets, and any JWT. Where each may begin is bounded, so that a long text
 # is read once.
 _SECRET_TEXT = re.compile(
-    r"(?<![A-Za-z0-9])(?:(?:at|rt|ac)_[A-Za-z0-9_-]{44}|cs_[A-Za-z0-9_-]{43})"
+    r"(?<![A-Za-z0-9])(?:(?:at|rt|ac|dc)_[A-Za-z0-9_-]{44}|cs_[A-Za-z0-9_-]{43})"
     r"|(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"
 )
 
@@ -48,6 +48,12 @@ def clean_text(text: str, longest: int = MAX_TEXT) -> str:
     # Neither NUL nor half a surrogate pair is a character to PostgreSQL.
     cut = text if len(text) <= longest else text[: longest - 1] + CUT
     return cut.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+
+
+def without_secrets(text: str) -> str:
+    """A text that somebody has typed, without what looks like one of our tokens or a JWT: what is
+    told of a caller who mixes up two fields must not fail."""
+    return _SECRET_TEXT.sub(CUT, text)
 
 
 def _clean_value(value: Any, depth: int) -> Any:

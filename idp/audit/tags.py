@@ -38,3 +38,83 @@ class Tag(StrEnum):
         "tokens:access_token:revoked",
         "A client revoked an access token.",
     )
+    TOKENS_ON_BEHALF_OF_ISSUED = (
+        "tokens:on_behalf_of:issued",
+        "A client got a token on behalf of a user who had not signed in.",
+    )
+    TOKENS_ON_BEHALF_OF_REFUSED = (
+        "tokens:on_behalf_of:refused",
+        "A client asked for a token on behalf of a user and did not get it.",
+    )
+    TOKENS_PASSWORD_GRANTED = (
+        "tokens:password:granted",
+        "A client got tokens for a user's password (the password grant).",
+    )
+    TOKENS_PASSWORD_REFUSED = (
+        "tokens:password:refused",
+        "A client sent a user name and a password and got nothing (the password grant).",
+    )
+    TOKENS_DEVICE_APPROVED = (
+        "tokens:device:approved",
+        "A user let a device have tokens (the device grant).",
+    )
+    TOKENS_DEVICE_DENIED = (
+        "tokens:device:denied",
+        "A user refused a device, which they may not have started.",
+    )
+    CLIENTS_CREDENTIAL_EXPOSED = (
+        "clients:credential:exposed",
+        "A request with credentials in its URL, where logs keep them, was refused.",
+    )
+    CLIENTS_SECRET_ADDED = (
+        "clients:secret:added",
+        "A client was given a new secret.",
+    )
+    CLIENTS_SECRET_ENDED = (
+        "clients:secret:ended",
+        "A secret of a client was ended, at once or for a time to come.",
+    )
+    CLIENTS_EXPIRY_WARNED = (
+        "clients:expiry:warned",
+        "The operators were told that a certificate or a client secret ends soon or has ended.",
+    )
+    TOKENS_ASSERTION_ACCEPTED = (
+        "tokens:assertion:accepted",
+        "A client got tokens for the JWT of a trusted issuer.",
+    )
+    TOKENS_ASSERTION_REFUSED = (
+        "tokens:assertion:refused",
+        "A client presented a JWT of somebody else and got nothing.",
+    )
+    TOKENS_CLIENT_ASSERTION_REFUSED = (
+        "tokens:client_assertion:refused",
+        "Somebody presented a JWT in the name of a client, and it did not prove that.",
+    )
+    KEYS_SIGNING_KEY_PUBLISHED = (
+        "keys:signing_key:published",
+        "A signing key went into the JWKS, before it signs anything.",
+    )
+    KEYS_SIGNING_KEY_ACTIVATED = (
+        "keys:signing_key:activated",
+        "The next signing key began to sign.",
+    )
+    KEYS_SIGNING_KEY_RETIRING = (
+        "keys:signing_key:retiring",
+        "A signing key stopped signing; it stays published until its last token has ended.",
+    )
+    KEYS_SIGNING_KEY_ROLLED_BACK = (
+        "keys:signing_key:rolled_back",
+        "A signing key of before began to sign again.",
+    )
+    KEYS_SIGNING_KEY_RETIRED = (
+        "keys:signing_key:retired",
+        "A signing key left the JWKS.",
+    )
+    KEYS_SIGNING_KEY_COMPROMISED = (
+        "keys:signing_key:compromised",
+        "A signing key was removed at once and destroyed, because somebody else may have it.",
+    )
+    KEYS_SIGNING_KEY_RESEALED = (
+        "keys:signing_key:resealed",
+        "A private key was encrypted anew, under the newest secret.",
+    )

@@ -73,7 +73,8 @@ def test_a_missing_setting_is_named_with_its_meaning(monkeypatch, name):
 
 @pytest.mark.parametrize("name", sorted(set(Environment.model_fields) - {"config"}))
 def test_an_empty_value_is_refused_or_an_empty_list(monkeypatch, name):
-    if name in {"trusted_proxies", "internal_networks", "admin_login_services"}:
+    lists = {"trusted_proxies", "internal_networks", "jwks_allowed_networks"}
+    if name in lists | {"admin_login_services", "notify_urls"}:
         assert getattr(read(monkeypatch, **{name: ""}), name) == ()
     else:
         assert problem(monkeypatch, **{name: ""}) == (
@@ -125,6 +126,11 @@ def test_an_empty_value_is_refused_or_an_empty_list(monkeypatch, name):
             "has a port that is no number",
         ),
         ("database_url", "postgresql://idp:geheim@x", "names no database (the path of the URL)"),
+        (
+            "notify_urls",
+            "slack://a/b/c, geheim",
+            "URL 2 does not begin with a scheme such as slack://",
+        ),
         ("secret_keys", "geheim", "key 1 is shorter than 32 characters"),
         ("secret_keys", f"{'k' * 32},geheim", "key 2 is shorter than 32 characters"),
         ("token_keys", KEY_ONE, "key 1 must be written ID:KEY, with an ID from 0 to 255"),
