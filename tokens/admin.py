@@ -4,14 +4,18 @@ The toolkit registers a page for each of its models, so each is named here. Toke
 a list of ten million rows serves nobody, and rows hold nothing to read.
 """
 
-from django.contrib import admin
-from django.db.models import QuerySet
-from django.http import HttpRequest
+from typing import Any
+
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
 from unfold.admin import ModelAdmin
+from unfold.decorators import display
 
 from clients_admin.admin.base import OperatorModelAdmin
+from tokens.keys import gauges, listing
 from tokens.keys.models import SigningKey
+from tokens.keys.vault import Seal
 
 
 class _HiddenAdmin(ModelAdmin):
@@ -48,26 +52,56 @@ class IDTokenAdmin(_HiddenAdmin):
     pass
 
 
+# How unfold colours them.
+_LABELS = {
+    Seal.NEWEST.value: "success",
+    Seal.OLDER.value: "warning",
+    Seal.MISSING.value: "danger",
+    Seal.DESTROYED.value: "info",
+}
+
+
 @admin.register(SigningKey)
 class SigningKeyAdmin(OperatorModelAdmin):
     """Which keys there are and in which state; only `keys.rotation` changes that."""
 
-    list_display = (
-        "kid",
-        "algorithm",
-        "state",
-        "created_at",
-        "activated_at",
-        "retiring_at",
-        "retired_at",
-    )
     list_filter = ("algorithm", "state")
-    fields = list_display
+    fields = (
+        *("kid", "algorithm", "state", "what_comes", "private_half", "created_at"),
+        *("published_again_at", "activated_at", "retiring_at", "retired_at", "compromised_at"),
+    )
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[SigningKey]:
-        # The private part is not even read here.
-        keys: QuerySet[SigningKey] = super().get_queryset(request)
-        return keys.defer("private_encrypted")
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """With what comes for each key, seen from all of them at once."""
+        rotates_at = gauges.rotations(list(SigningKey.objects.all()))
+
+        @admin.display(description="what comes")
+        def what_comes(key: SigningKey) -> str:
+            return listing.what_comes(key, rotates_at.get(key.algorithm))
+
+        return ["kid", "algorithm", "state", "created_at", what_comes, "private_half"]
+
+    @admin.display(description="what comes")
+    def what_comes(self, key: SigningKey) -> str:
+        same = SigningKey.objects.filter(algorithm=key.algorithm)
+        return listing.what_comes(key, gauges.rotations(list(same)).get(key.algorithm))
+
+    @display(description="private half", label=_LABELS)  # type: ignore[untyped-decorator]
+    def private_half(self, key: SigningKey) -> str:
+        return key.seal.value
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        for key in SigningKey.objects.published():
+            if key.is_locked:
+                messages.warning(
+                    request,
+                    f"{key.algorithm} {key.kid} ({key.state}) cannot be opened: the secret that "
+                    "sealed it is not in IDP_SECRET_KEYS. It is published and cannot sign.",
+                )
+        response: HttpResponse = super().changelist_view(request, extra_context)
+        return response
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

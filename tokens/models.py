@@ -16,6 +16,7 @@ __all__ = [
     "AccessToken",
     "AuthorizationCode",
     "Consent",
+    "DeviceAuthorization",
     "DeviceGrant",
     "IDToken",
     "RefreshToken",
@@ -105,6 +106,48 @@ class AuthorizationCode(TokenRow):
     used_at = models.DateTimeField(null=True)
 
 
+class DeviceAuthorization(models.Model):
+    """A device that waits until its user has signed in elsewhere (RFC 8628).
+
+    Its device code is said from id and nonce, as tokens are; the user code is what people type.
+    """
+
+    class State(models.TextChoices):
+        PENDING = "pending"
+        APPROVED = "approved"
+        DENIED = "denied"
+        USED = "used"
+
+    id = models.BigIntegerField(primary_key=True)
+    nonce = models.BigIntegerField()
+    user_code = models.CharField(max_length=16, unique=True)
+    client = models.ForeignKey(
+        settings.OAUTH2_PROVIDER_APPLICATION_MODEL, on_delete=models.CASCADE, related_name="+"
+    )
+    scope = models.TextField()
+    state = models.CharField(max_length=8, choices=State, default=State.PENDING)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE, related_name="+"
+    )
+    auth_time = models.DateTimeField(null=True)
+    interval_seconds = models.PositiveSmallIntegerField()
+    polled_at = models.DateTimeField(null=True)
+    issued_at = models.DateTimeField()
+    expires_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                name="device_approval_has_its_user",
+                condition=models.Q(state__in=["pending", "denied"])
+                | models.Q(user__isnull=False, auth_time__isnull=False),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"device of {self.client} ({self.state})"
+
+
 class Watermark(models.Model):
     """How far a job has read the order of issue; see `caps`, which alone writes it.
 
@@ -153,7 +196,7 @@ class IDToken(models.Model):
 
 
 class DeviceGrant(models.Model):
-    """The toolkit wants a model for the device grant, which is not offered: it has no table."""
+    """The toolkit wants a model for the device grant. Ours is another; this one has no table."""
 
     class Meta:
         managed = False

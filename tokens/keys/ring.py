@@ -1,5 +1,9 @@
-"""The keys as this process uses them: read from the database, decrypted once, kept for seconds."""
+"""The keys as this process uses them: read from the database, opened once, kept for seconds.
 
+Why a process may be these seconds behind all others: `periods`.
+"""
+
+import logging
 import time
 from dataclasses import dataclass
 from threading import Lock
@@ -10,66 +14,101 @@ import jwt
 from idp import jose
 from tokens.keys import vault
 from tokens.keys.models import SigningKey
+from tokens.keys.periods import RING_SECONDS
 
-# A rotation is published two weeks ahead, so a process may be this much behind.
-KEEP_SECONDS = 10.0
+log = logging.getLogger(__name__)
 
 
 class NoSigningKeyError(RuntimeError):
-    """No key signs with this algorithm: `manage.py migrate` and beat make the first ones."""
+    """Nothing signs with this algorithm here: no key is active, or the active one stays closed.
+
+    Not a refusal, so that the transaction around it leaves nothing behind; `wire` answers 503.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Ring:
-    """All published keys: who signs, what the JWKS says, what verifies."""
+    """All published keys: who signs, what the JWKS says, what verifies; and what cannot sign."""
 
     signers: dict[str, jose.Signer]
     jwks: dict[str, list[dict[str, Any]]]
     verifiers: dict[str, jwt.PyJWK]
+    locked: dict[str, str]  # What is wrong, by the algorithm that does not sign because of it.
 
     def signer(self, algorithm: str) -> jose.Signer:
         try:
             return self.signers[algorithm]
         except KeyError:
-            raise NoSigningKeyError(f"No active {algorithm} key.") from None
+            problem = self.locked.get(algorithm, f"No active {algorithm} key.")
+            raise NoSigningKeyError(problem) from None
 
 
 class _Cache:
     def __init__(self) -> None:
         self._lock = Lock()
         self._opened: dict[str, jose.PrivateKey] = {}
+        self._reported: set[str] = set()
         self._ring: Ring | None = None
         self._read_at = 0.0
 
     def get(self) -> Ring:
-        ring = self._ring
-        if ring is None or time.monotonic() - self._read_at > KEEP_SECONDS:
-            with self._lock:
-                ring = self._read()
-        return ring
+        return self._fresh() or self._refreshed()
 
     def clear(self) -> None:
         self._ring = None
 
+    def _fresh(self) -> Ring | None:
+        ring = self._ring
+        return ring if time.monotonic() - self._read_at <= RING_SECONDS else None
+
+    def _refreshed(self) -> Ring:
+        with self._lock:
+            ring = self._fresh()
+            if ring is None:
+                # The time before the query: what it answers is no older than that.
+                read_at = time.monotonic()
+                ring = self._read()
+                self._ring, self._read_at = ring, read_at
+            return ring
+
     def _read(self) -> Ring:
-        published = list(SigningKey.objects.exclude(state=SigningKey.State.RETIRED))
+        published = list(SigningKey.objects.published())
         # A newer release beside this one may sign with algorithms that are unknown here: its keys
         # are published by all, and used by those that can.
         usable = [key for key in published if key.algorithm in SigningKey.Algorithm]
         active = [key for key in usable if key.state == SigningKey.State.ACTIVE]
-        self._opened = {key.kid: self._open(key) for key in active}
-        self._ring = Ring(
+        opened, locked = self._open_all(active)
+        return Ring(
             signers={
-                key.algorithm: jose.Signer(key.kid, key.algorithm, self._opened[key.kid])
+                key.algorithm: jose.Signer(key.kid, key.algorithm, opened[key.kid])
                 for key in active
+                if key.kid in opened
             },
             jwks={"keys": [key.public_jwk for key in published]},
             verifiers={key.kid: jwt.PyJWK(key.public_jwk) for key in usable},
+            locked=locked,
         )
-        self._read_at = time.monotonic()
-        return self._ring
+
+    def _open_all(
+        self, keys: list[SigningKey]
+    ) -> tuple[dict[str, jose.PrivateKey], dict[str, str]]:
+        """The private keys by key ID; of those that stay closed, why, by their algorithm."""
+        opened, locked = {}, {}
+        for key in keys:
+            try:
+                opened[key.kid] = self._open(key)
+            except (vault.LockedKeyError, ValueError, TypeError) as error:
+                problem = f"The {key.algorithm} key {key.kid} cannot be opened: {error}"
+                locked[key.algorithm] = problem
+                if key.kid not in self._reported:
+                    # Without the traceback, which would say less.
+                    log.error("%s Nothing is signed with %s.", problem, key.algorithm)  # noqa: TRY400
+                self._reported.add(key.kid)
+        self._opened = opened
+        return opened, locked
 
     def _open(self, key: SigningKey) -> jose.PrivateKey:
+        # Once open it stays open, also when another instance has sealed it under a newer secret.
         return self._opened.get(key.kid) or jose.from_pem(vault.unseal(key.private_encrypted))
 
 

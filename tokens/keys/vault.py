@@ -2,32 +2,68 @@
 
 import base64
 import hmac
-from functools import cache
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import lru_cache
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
+
+type Sealed = bytes | memoryview
 
 
 class LockedKeyError(RuntimeError):
     """A private key was encrypted under a secret that is no longer in IDP_SECRET_KEYS."""
 
 
-@cache
-def _ring() -> MultiFernet:
-    secrets = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
-    keys = [hmac.digest(secret.encode(), b"idp.tokens.keys", "sha256") for secret in secrets]
-    return MultiFernet([Fernet(base64.urlsafe_b64encode(key)) for key in keys])
+class Seal(StrEnum):
+    """Under which of IDP_SECRET_KEYS a private key is encrypted."""
+
+    NEWEST = "newest secret"
+    OLDER = "older secret"
+    MISSING = "missing secret"
+    DESTROYED = "destroyed"
 
 
 def seal(plain: bytes) -> bytes:
-    return _ring().encrypt(plain)
+    return MultiFernet(_ring()).encrypt(plain)
 
 
-def unseal(sealed: bytes | memoryview) -> bytes:
+def unseal(sealed: Sealed) -> bytes:
     """Raises LockedKeyError where no key of the ring fits."""
     try:
-        return _ring().decrypt(bytes(sealed))
+        return MultiFernet(_ring()).decrypt(bytes(sealed))
     except InvalidToken:
-        raise LockedKeyError(
-            "A signing key cannot be decrypted: the secret that sealed it has left IDP_SECRET_KEYS."
-        ) from None
+        raise LockedKeyError("The secret that sealed it is not in IDP_SECRET_KEYS.") from None
+
+
+def seal_of(sealed: Sealed) -> Seal:
+    if not sealed:
+        return Seal.DESTROYED
+    newest, *older = _ring()
+    if _opens(newest, sealed):
+        return Seal.NEWEST
+    return Seal.OLDER if any(_opens(fernet, sealed) for fernet in older) else Seal.MISSING
+
+
+def sealed_at(sealed: Sealed) -> datetime:
+    """When something was sealed under the newest secret."""
+    return datetime.fromtimestamp(_ring()[0].extract_timestamp(bytes(sealed)), UTC)
+
+
+def _opens(fernet: Fernet, sealed: Sealed) -> bool:
+    try:
+        fernet.decrypt(bytes(sealed))
+    except InvalidToken:
+        return False
+    return True
+
+
+def _ring() -> tuple[Fernet, ...]:
+    return _fernets((settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS))
+
+
+@lru_cache(maxsize=4)
+def _fernets(secrets: tuple[str, ...]) -> tuple[Fernet, ...]:
+    keys = [hmac.digest(secret.encode(), b"idp.tokens.keys", "sha256") for secret in secrets]
+    return tuple(Fernet(base64.urlsafe_b64encode(key)) for key in keys)
