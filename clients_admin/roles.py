@@ -29,7 +29,13 @@ ROLES: dict[str, dict[str, dict[str, tuple[str, ...]]]] = {
             "scope": _ALL,
             "scopegroup": _ALL,
         },
-        "idp": {"localaccount": _ALL, "loginservice": _ALL, "user": _SEE},
+        "idp": {
+            "auditevent": _SEE,
+            "localaccount": _ALL,
+            "loginservice": _ALL,
+            "trustedissuer": _ALL,
+            "user": _SEE,
+        },
         "tokens": {"signingkey": _SEE},
     },
     VIEWERS: {
@@ -40,7 +46,13 @@ ROLES: dict[str, dict[str, dict[str, tuple[str, ...]]]] = {
             "scope": _SEE,
             "scopegroup": _SEE,
         },
-        "idp": {"localaccount": _SEE, "loginservice": _SEE, "user": _SEE},
+        "idp": {
+            "auditevent": _SEE,
+            "localaccount": _SEE,
+            "loginservice": _SEE,
+            "trustedissuer": _SEE,
+            "user": _SEE,
+        },
         "tokens": {"signingkey": _SEE},
     },
 }

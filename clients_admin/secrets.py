@@ -16,6 +16,9 @@ from django.db.models import Q
 from django.utils import timezone
 
 from clients_admin.models import Client, ClientSecret
+from idp import expiry_warnings, notifications
+from idp.audit.record import record
+from idp.audit.tags import Tag
 
 PREFIX = "cs_"
 LIVE_AT_ONCE = 2
@@ -52,7 +55,13 @@ def live(client: Client, now: datetime | None = None) -> list[ClientSecret]:
     return list(client.secrets.filter(Q(expires_at=None) | Q(expires_at__gt=now)))
 
 
-def add(client: Client, secret: str | None = None, *, now: datetime | None = None) -> str:
+def add(
+    client: Client,
+    secret: str | None = None,
+    *,
+    actor: str | None = None,
+    now: datetime | None = None,
+) -> str:
     """Gives the client a new secret and returns it: the only time that it can be seen."""
     now = now or timezone.now()
     secret = secret or generate()
@@ -61,15 +70,90 @@ def add(client: Client, secret: str | None = None, *, now: datetime | None = Non
         Client.objects.select_for_update().get(pk=client.pk)
         if len(live(client, now)) >= LIVE_AT_ONCE:
             raise TooManySecretsError(f"{client.client_id} has {LIVE_AT_ONCE} live secrets.")
-        client.secrets.create(key_id=key_id, digest=value, created_at=now)
+        made = client.secrets.create(key_id=key_id, digest=value, created_at=now)
+        record(
+            Tag.CLIENTS_SECRET_ADDED,
+            client_id=client.client_id,
+            actor=actor,
+            at=now,
+            secret_id=made.pk,
+        )
     return secret
 
 
-def end(known: ClientSecret, *, now: datetime | None = None) -> bool:
-    """Ends a secret; False when it had ended already: an end is never moved."""
+def end(
+    known: ClientSecret,
+    *,
+    ends_at: datetime | None = None,
+    actor: str | None = None,
+    now: datetime | None = None,
+) -> bool:
+    """Ends a secret, at once or then. False when it ends as early already: no end moves away."""
     now = now or timezone.now()
-    alive = ClientSecret.objects.filter(pk=known.pk).exclude(expires_at__lte=now)
-    return bool(alive.update(expires_at=now))
+    ends_at = max(ends_at or now, now)
+    alive = ClientSecret.objects.filter(pk=known.pk).exclude(expires_at__lte=ends_at)
+    with transaction.atomic():
+        if not alive.update(expires_at=ends_at):
+            return False
+        record(
+            Tag.CLIENTS_SECRET_ENDED,
+            client_id=known.client.client_id,
+            actor=actor,
+            at=now,
+            secret_id=known.pk,
+            ends_at=ends_at.isoformat(timespec="seconds"),
+        )
+        if (days := expiry_warnings.step(ends_at, now)) is not None:
+            # Whoever sets an end knows of it: the next warning is the one after.
+            expiry_warnings.is_first(subject(known), ends_at, days, now)
+    return True
+
+
+def rotate(
+    client: Client,
+    *,
+    old_ends_in: timedelta,
+    actor: str | None = None,
+    now: datetime | None = None,
+) -> str:
+    """Gives the client a new secret, as `add`, and all others their end after so much time."""
+    now = now or timezone.now()
+    with transaction.atomic():
+        Client.objects.select_for_update().get(pk=client.pk)
+        for known in live(client, now):
+            end(known, ends_at=now + old_ends_in, actor=actor, now=now)
+        return add(client, actor=actor, now=now)
+
+
+def mark_exposed(
+    client: Client, secret: str, *, now: datetime | None = None
+) -> ClientSecret | None:
+    """The live secret that `secret` is, marked as one that stood in a URL; None for a guess.
+
+    The operators are told the first time.
+    """
+    now = now or timezone.now()
+    known = next((known for known in live(client, now) if matches(known, secret)), None)
+    if known is None:
+        return None
+    if ClientSecret.objects.filter(pk=known.pk, exposed_at=None).update(exposed_at=now):
+        notifications.send(
+            f"A secret of the client {client.client_id} stood in a URL",
+            "Access logs and proxies keep URLs. The request was refused. Rotate the secret, and "
+            "have the application send it in the body or by Basic authentication.",
+        )
+    return known
+
+
+def exposed(client: Client, now: datetime | None = None) -> list[ClientSecret]:
+    """The live secrets that stood in a URL, until somebody has replaced them."""
+    found = [known for known in live(client, now) if known.exposed_at]
+    return sorted(found, key=lambda known: known.exposed_at or known.created_at)
+
+
+def subject(known: ClientSecret) -> str:
+    """Its name among the warnings that something ends."""
+    return f"client_secret:{known.pk}"
 
 
 def matches(known: ClientSecret, secret: str) -> bool:

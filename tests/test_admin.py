@@ -21,11 +21,15 @@ from clients_admin.admin.scopes import groups_above
 from clients_admin.models import Client, ClientLoginService, ClientSecret, Scope, ScopeGroup
 from clients_admin.roles import EDITORS, VIEWERS
 from idp.accounts.local import set_password
-from idp.accounts.models import LocalAccount, LoginService, User
+from idp.accounts.models import LocalAccount, LoginService, TrustedIssuer, User
 from tokens.keys.models import SigningKey
 
 pytestmark = pytest.mark.django_db
 
+EVERY_MODEL = (
+    *(Client, Scope, ScopeGroup, Brand, LoginService, TrustedIssuer, LocalAccount, User),
+    SigningKey,
+)
 PASSWORD = "correct-horse-battery"
 PRIVATE_PART = b"the sealed private part of a key"
 
@@ -74,6 +78,14 @@ def shop():
     """A client that has one of everything."""
     brand = Brand.objects.create(slug="acme", name="Acme", primary_color="#0a5")
     service = LoginService.objects.create(name="acme-web", brand=brand)
+    corporate = LoginService.objects.create(name="corporate", kind="corporate")
+    TrustedIssuer.objects.create(
+        name="sso",
+        issuer="https://sso.example",
+        audience="https://id.example",
+        jwks_url="https://sso.example/jwks",
+        login_service=corporate,
+    )
     read = Scope.objects.create(name="orders.read", description="See your orders")
     group = ScopeGroup.objects.create(name="shop")
     group.scopes.add(read)
@@ -92,7 +104,12 @@ def shop():
     set_password(account, PASSWORD)
     account.save()
     SigningKey.objects.create(
-        kid="kid-1", algorithm="ES256", state="next", public_jwk={}, private_encrypted=PRIVATE_PART
+        kid="kid-1",
+        algorithm="ES256",
+        state="retired",
+        retired_at=timezone.now(),
+        public_jwk={},
+        private_encrypted=PRIVATE_PART,
     )
     return client
 
@@ -178,7 +195,7 @@ def test_nobody_ever_receives_a_digest_a_password_hash_or_a_private_part(
 
 def test_a_viewer_sees_every_object_but_not_that_a_secret_exists(viewer, shop):
     secrets.add(shop)
-    for model in (Client, Scope, ScopeGroup, Brand, LoginService, LocalAccount, User, SigningKey):
+    for model in EVERY_MODEL:
         assert viewer.get(page(model)).status_code == 200
         assert viewer.get(page(model, "change", model.objects.first().pk)).status_code == 200
     html = viewer.get(page(Client, "change", shop.pk)).content.decode()
@@ -194,7 +211,7 @@ def test_a_viewer_who_posts_by_hand_gets_403_and_changes_nothing(viewer, shop):
     secrets.add(shop)
     before = Client.objects.values().get(pk=shop.pk)
     posted = 0
-    for model in (Client, Scope, ScopeGroup, Brand, LoginService, LocalAccount, User, SigningKey):
+    for model in EVERY_MODEL:
         row = model.objects.first()
         for address in (
             page(model, "add"),
@@ -207,7 +224,7 @@ def test_a_viewer_who_posts_by_hand_gets_403_and_changes_nothing(viewer, shop):
     for name, arguments in (("new_secret", [shop.pk]), ("end_secret", [shop.pk, secret.pk])):
         assert viewer.post(page(Client, name, *arguments)).status_code == 403
     assert viewer.get(page(Client, "end_secret", shop.pk, secret.pk)).status_code == 403
-    assert posted == 24
+    assert posted == 3 * len(EVERY_MODEL)
     assert Client.objects.values().get(pk=shop.pk) == before
     assert ClientSecret.objects.get().expires_at is None
 
@@ -294,6 +311,10 @@ def test_the_default_and_what_is_set_here_are_visible(editor, shop):
         ("access_token_seconds", "٣٦٠٠", "must be a whole number of seconds."),
         ("access_token_seconds", "9" * 5000, "must be a whole number of seconds."),
         ("consent", "sometimes", "must be one of never, remember, always."),
+        ("allow_password_grant", "maybe", "must be true or false."),
+        ("on_behalf_of_scopes", "orders.read orders.read", "must have at most 200 names, each"),
+        ("on_behalf_of_scopes", "a\0b", "must not hold a NUL character."),
+        ("on_behalf_of_login_services", "name " * 5000, "must have at most 50 names, each once."),
         ("jwt_audience", "a" * 201, "must have 1 to 200 characters."),
         ("jwt_audience", "a\0b", "must not hold a NUL character."),
     ],
@@ -309,6 +330,72 @@ def test_a_bad_flag_is_refused_beside_its_row_and_saves_nothing(editor, shop, fl
     assert "operatorTabs('flags', true)" in html
     shop.refresh_from_db()
     assert shop.flags == {"access_token_seconds": 5400, "team": "checkout"}
+
+
+def test_switches_and_lists_of_names_are_entered_in_words(editor, shop):
+    address = page(Client, "change", shop.pk)
+    form = {
+        "flags-allow_password_grant": "no",
+        "flags-on_behalf_of_login_services": "acme-web  corporate",
+        "flags-on_behalf_of_scopes": "shop\r\norders.read",
+    }
+    assert editor.post(address, change_form(shop, **form)).status_code == 302
+    shop.refresh_from_db()
+    assert shop.flags == {
+        "allow_password_grant": False,
+        "on_behalf_of_login_services": ["acme-web", "corporate"],
+        "on_behalf_of_scopes": ["shop", "orders.read"],
+    }
+    html = editor.get(address).content.decode()
+    row = " ".join(row_of(html, "allow_password_grant").split())
+    assert '<option value="">no (default)</option>' in row
+    assert '<option value="no" selected>no</option>' in row
+    assert ">acme-web corporate</textarea>" in row_of(html, "on_behalf_of_login_services")
+    assert "none" in row_of(html, "on_behalf_of_scopes")
+    editor.post(address, change_form(shop, **{"flags-allow_password_grant": "yes"}))
+    shop.refresh_from_db()
+    assert shop.flags == {"allow_password_grant": True}
+
+
+def test_a_viewer_reads_switches_and_lists_of_names_in_words(viewer, shop):
+    shop.flags = {"allow_password_grant": True, "on_behalf_of_scopes": ["shop", "orders.read"]}
+    shop.save()
+    html = viewer.get(page(Client, "change", shop.pk)).content.decode()
+    for flag, text in (
+        ("allow_password_grant", "yes"),
+        ("on_behalf_of_scopes", "shop orders.read"),
+        ("on_behalf_of_login_services", "none"),
+    ):
+        cell = row_of(html, flag).split('<td data-label="Value">')[1].partition("</td>")[0]
+        assert cell.strip() == text
+
+
+@pytest.mark.parametrize(
+    ("flag", "text", "problem"),
+    [
+        (
+            "on_behalf_of_login_services",
+            "acme-web corporat",
+            "on_behalf_of_login_services: there is no login service “corporat”",
+        ),
+        (
+            "on_behalf_of_scopes",
+            "shop orders.write",
+            "on_behalf_of_scopes: there is no scope or scope group “orders.write”",
+        ),
+        ("on_behalf_of_scopes", "x" * 100_000, "there is no scope or scope group “xxx"),
+    ],
+)
+def test_a_flag_that_names_what_is_not_there_is_refused_beside_its_row(
+    editor, shop, flag, text, problem
+):
+    address = page(Client, "change", shop.pk)
+    html = editor.post(address, change_form(shop, **{f"flags-{flag}": text})).content.decode()
+    assert problem in row_of(html, flag)
+    assert html.count(problem) == 1
+    assert "operatorTabs('flags', true)" in html
+    shop.refresh_from_db()
+    assert flag not in shop.flags
 
 
 @pytest.mark.parametrize(
@@ -599,7 +686,7 @@ def test_no_address_breaks_the_operators_ui(editor, path, status):
 
 
 def test_a_form_with_missing_parts_breaks_nothing(editor, shop):
-    for model in (Client, Scope, ScopeGroup, Brand, LoginService, LocalAccount):
+    for model in (Client, Scope, ScopeGroup, Brand, LoginService, TrustedIssuer, LocalAccount):
         newest = model.objects.order_by("pk").last()  # Not the editor's own account.
         for address in (page(model, "add"), page(model, "change", newest.pk)):
             assert editor.post(address, {"name": "a\0b"}).status_code in {200, 302}
@@ -630,6 +717,8 @@ def make_rows(model, numbers):
                 Client.objects.create(client_id=name, brand=brand, grant_types=["refresh_token"])
             case "Scope" | "ScopeGroup":
                 model.objects.create(name=name)
+            case "TrustedIssuer":
+                TrustedIssuer.objects.create(name=name, issuer=name, login_service=service)
             case "LocalAccount":
                 LocalAccount.objects.create(login_service=service, username=name)
             case "User":
@@ -645,9 +734,7 @@ def make_rows(model, numbers):
                 )
 
 
-@pytest.mark.parametrize(
-    "model", [Client, Scope, ScopeGroup, Brand, LoginService, LocalAccount, User, SigningKey]
-)
+@pytest.mark.parametrize("model", EVERY_MODEL)
 def test_a_list_costs_the_same_queries_however_long_it_is(editor, model):
     make_rows(model, range(3))
     editor.get(page(model))  # What is cached for good is read now.

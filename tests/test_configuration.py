@@ -2,17 +2,26 @@
 
 import io
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 from django.contrib.auth.hashers import check_password
 from django.contrib.auth.models import Group
 from django.core.management import CommandError, call_command
 from django.db import connection
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jwt.algorithms import ECAlgorithm
 from ruamel.yaml import YAML
 
 from branding.models import Brand
@@ -22,7 +31,7 @@ from clients_admin.configuration.document import ConfigurationError, Problems, r
 from clients_admin.configuration.export import as_yaml, export
 from clients_admin.flags import FLAGS, Kind
 from clients_admin.models import Client, Scope, ScopeGroup
-from idp.accounts.models import LocalAccount, LoginService, User
+from idp.accounts.models import LocalAccount, LoginService, TrustedIssuer, User
 from idp.environment import PROJECT, environment
 from tests.servers import live_database_url, manage
 
@@ -101,7 +110,9 @@ def snapshot() -> dict[str, list[str]]:
 
 
 def empty_the_database() -> None:
-    for model in (Client, ScopeGroup, Scope, User, LocalAccount, LoginService, Brand):
+    for model in (
+        *(Client, ScopeGroup, Scope, User, LocalAccount, TrustedIssuer, LoginService, Brand),
+    ):
         model.objects.all().delete()
 
 
@@ -350,7 +361,7 @@ def refused_examples() -> dict[str, tuple[str, str]]:
     """`{name: (file, lines that say what is wrong)}`."""
     _, *examples = (PROJECT / "tests" / "configuration_errors.txt").read_text().split("\n=== ")
     return {
-        name: tuple(parts.split("---\n", 1))
+        name: tuple(parts.split("\n---\n", 1))
         for name, _, parts in (example.partition("\n") for example in examples)
     }
 
@@ -358,7 +369,7 @@ def refused_examples() -> dict[str, tuple[str, str]]:
 @pytest.mark.parametrize("name", refused_examples())
 def test_an_error_is_told_with_its_line_and_nothing_is_changed(refused, name):
     text, lines = refused_examples()[name]
-    assert refused(text) == lines.rstrip("\n").split("\n")
+    assert refused(f"{text}\n") == lines.rstrip("\n").split("\n")
 
 
 @pytest.mark.parametrize(
@@ -410,7 +421,10 @@ JSON = st.recursive(
     max_leaves=8,
 )
 KEYS = st.sampled_from(
-    [*sections.SECTIONS, *(key.name for key in (*sections.CLIENT, *sections.BRAND))]
+    [
+        *sections.SECTIONS,
+        *(key.name for key in (*sections.CLIENT, *sections.BRAND, *sections.TRUSTED_ISSUER)),
+    ]
 )
 ODD_VALUE = JSON | st.lists(KEYS)
 ODD_TREE = st.dictionaries(KEYS, st.lists(st.dictionaries(KEYS, ODD_VALUE, max_size=6)) | ODD_VALUE)
@@ -464,7 +478,10 @@ def test_the_demo_finds_only_its_secrets_missing_after_its_own_export(configure,
         "~ client demo-gateway: secret changed\n"
         "~ client globex-shop: secret changed\n"
         "~ client acme-own: secret changed\n"
-        "8 changes to apply.\n"
+        "~ client acme-terminal: secret changed\n"
+        "~ client acme-intranet: secret changed\n"
+        "~ client acme-backoffice: secret changed\n"
+        "11 changes to apply.\n"
     )
 
 
@@ -518,6 +535,123 @@ users:
       name: Jane
 """
     assert config("export", "--users") == expected.replace("clients:", f"{users}clients:")
+
+
+TRUSTED = """\
+login_services: [{name: corporate, kind: corporate}]
+trusted_issuers:
+  - name: corporate
+    issuer: https://sso.example
+    audience: https://id.example
+    login_service: corporate
+    claims: {email: mail, name: "https://sso.example/displayName"}
+    public_keys:
+      - |
+        %s
+scopes: {orders.read: See your orders}
+clients:
+  - client_id: batch
+    client_secret: batch-secret
+    grant_types: [token_exchange]
+    scopes: [orders.read]
+    jwks: {keys: [{kty: EC, crv: P-256, kid: one, x: "%s", y: "%s"}]}
+    flags:
+      allow_password_grant: false
+      on_behalf_of_login_services: [corporate]
+      on_behalf_of_scopes: [orders.read]
+"""
+
+
+@pytest.fixture(scope="module")
+def trusted() -> str:
+    """A file with a trusted issuer, and a client that has keys and flags of every kind."""
+    key = ec.generate_private_key(ec.SECP256R1()).public_key()
+    pem = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode().strip()
+    jwk = ECAlgorithm.to_jwk(key, as_dict=True)
+    return TRUSTED % (pem.replace("\n", "\n        "), jwk["x"], jwk["y"])
+
+
+def test_a_trusted_issuer_and_the_keys_of_a_client_are_applied_once(configure, trusted):
+    assert configure("apply", trusted) == (
+        "+ scope orders.read\n"
+        "+ login service corporate\n"
+        "+ trusted issuer corporate\n"
+        "+ client batch\n"
+        "4 changes applied.\n"
+    )
+    issuer, client = TrustedIssuer.objects.get(), Client.objects.get()
+    assert issuer.login_service.kind == LoginService.Kind.CORPORATE
+    assert (issuer.algorithms, issuer.max_lifetime_seconds) == (["ES256", "RS256"], 300)
+    assert issuer.claims == {"email": "mail", "name": "https://sso.example/displayName"}
+    assert client.jwks["keys"][0]["kid"] == "one"
+    assert client.effective_flags.on_behalf_of_scopes == ("orders.read",)
+    assert configure("apply", trusted) == NOTHING
+
+
+def test_an_export_of_a_trusted_issuer_reads_well_and_makes_the_same_elsewhere(configure, trusted):
+    configure("apply", trusted)
+    exported = export()
+    assert "    public_keys:\n      - |-\n        -----BEGIN PUBLIC KEY-----\n" in exported
+    empty_the_database()
+    configure("apply", exported)
+    assert configure("diff", exported) == NOTHING
+    assert export() == exported
+
+
+def test_what_differs_of_a_trusted_issuer_is_told_without_its_keys(configure, trusted):
+    configure("apply", trusted)
+    TrustedIssuer.objects.update(is_enabled=False)
+    pem = re.search(r"    public_keys:.*-----END PUBLIC KEY-----\n", trusted, re.DOTALL)[0]
+    changed = (
+        trusted.replace(pem, "    jwks_url: https://sso.example/jwks\n    algorithms: [RS256]\n")
+        .replace("email: mail", "email: email")
+        .replace("kid: one", "kid: two")
+        .replace("allow_password_grant: false", "allow_password_grant: true")
+        .replace("scopes: [orders.read]\n", "scopes: []\n")
+        .replace("    on_behalf_of_scopes: []", "    on_behalf_of_scopes: [orders.read]")
+    )
+    assert configure("apply", changed) == (
+        '~ trusted issuer corporate: jwks_url: "" -> "https://sso.example/jwks"\n'
+        "~ trusted issuer corporate: public_keys changed\n"
+        '~ trusted issuer corporate: algorithms: ["ES256", "RS256"] -> ["RS256"]\n'
+        "~ trusted issuer corporate: claims changed\n"
+        '~ client batch: scopes: ["orders.read"] -> []\n'
+        "~ client batch: jwks changed\n"
+        "~ client batch: flags.allow_password_grant: false -> true\n"
+        "7 changes applied.\n"
+    )
+    assert configure("apply", changed) == NOTHING
+    assert not TrustedIssuer.objects.get().is_enabled
+
+
+def test_an_issuer_that_another_one_has_in_the_database_is_refused(configure, refused, trusted):
+    configure("apply", trusted)
+    other = trusted.replace("- name: corporate\n", "- name: other\n")
+    assert refused(other) == [
+        "F:4: trusted_issuers[0].issuer: Trusted issuer with this Issuer already exists."
+    ]
+
+
+def test_a_login_service_stays_corporate_while_trusted_issuers_name_it(configure, refused, trusted):
+    configure("apply", trusted)
+    assert refused("login_services: [{name: corporate, kind: local}]\n") == [
+        "F:1: login_services[0].kind: Trusted issuers name it, so it stays corporate."
+    ]
+
+
+def test_a_private_key_is_refused_and_never_said(configure, refused, trusted):
+    private = ec.generate_private_key(ec.SECP256R1())
+    for form in (PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL):
+        pem = private.private_bytes(Encoding.PEM, form, NoEncryption()).decode().strip()
+        block = pem.replace("\n", "\n        ")
+        head, _, rest = trusted.partition("- |\n        ")
+        text = f"{head}- &same |\n        {block}\n      - *same\n      - |\n        {rest}"
+        lines = refused(text)
+        assert [line.partition(",")[0] for line in lines] == [
+            "F:9: trusted_issuers[0].public_keys[0]: is a private key",
+            "F:9: trusted_issuers[0].public_keys[1]: is a private key",
+        ]
+        assert not [part for part in pem.split("\n")[1:-1] if part in str(lines)]
 
 
 STORABLE = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=60)
@@ -590,7 +724,7 @@ def test_two_applies_at_once_wait_for_each_other(fresh_database):
     runs = [command(url, "config", "apply", str(DEMO)) for _ in range(2)]
     outputs = sorted(run.communicate(timeout=300) for run in runs)
     assert [run.returncode for run in runs] == [0, 0]
-    assert outputs[0][0].endswith("27 changes applied.\n")
+    assert outputs[0][0].endswith("33 changes applied.\n")
     assert outputs[1] == (NOTHING, "")
 
 
@@ -613,7 +747,7 @@ def test_the_commands_carry_the_demo_into_an_empty_database(fresh_database, tmp_
 def test_the_page_names_every_key_and_flag():
     page = (PROJECT / "docs" / "configuration.md").read_text()
     tables = (
-        *(sections.BRAND, sections.LOGIN_SERVICE, sections.USER),
+        *(sections.BRAND, sections.LOGIN_SERVICE, sections.TRUSTED_ISSUER, sections.USER),
         *(sections.SCOPE_GROUP, sections.CLIENT),
     )
     assert [name for name in sections.SECTIONS if f"### {name}" not in page] == []
@@ -626,8 +760,13 @@ def test_the_page_names_every_key_and_flag():
             Kind.COUNT: bounds,
             Kind.TEXT: f"text of {bounds} characters",
             Kind.CHOICE: ", ".join(f"`{choice}`" for choice in flag.choices),
+            Kind.SWITCH: "true or false",
+            Kind.NAMES: f"list of at most {flag.maximum} names",
         }[flag.kind]
-        assert f"| `{flag.name}` | {value} | `{flag.default}` |\n" in page
+        default = "none" if flag.kind is Kind.NAMES else f"`{flag.default!s}`"
+        if flag.kind is Kind.SWITCH:
+            default = default.lower()
+        assert f"| `{flag.name}` | {value} | {default} |\n" in page
 
 
 # --- The first operator ---------------------------------------------------------------------------

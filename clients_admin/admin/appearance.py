@@ -50,6 +50,7 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     _page("Brands", "palette", "branding", "brand"),
                     _page("Login services", "login", "idp", "loginservice"),
+                    _page("Trusted issuers", "handshake", "idp", "trustedissuer"),
                     _page("Local accounts", "badge", "idp", "localaccount"),
                     _page("Users", "group", "idp", "user"),
                 ],

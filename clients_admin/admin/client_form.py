@@ -6,6 +6,7 @@ from django import forms
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextareaWidget
 
 from clients_admin.admin.flag_table import FlagsField
+from clients_admin.admin.key_fields import JWKSField
 from clients_admin.models import Client, GrantType
 
 
@@ -43,6 +44,12 @@ class ClientForm(forms.ModelForm):
         help_text="One a line.",
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
     )
+    jwks = JWKSField(
+        label="JWKS",
+        required=False,
+        help_text="The client's public keys as a JSON Web Key Set, as its owner publishes it. "
+        "Never a private key: one that was pasted here must be replaced.",
+    )
     flags = FlagsField(required=False)
 
     class Meta:
@@ -59,6 +66,8 @@ class ClientForm(forms.ModelForm):
             "scopes",
             "scope_groups",
             "brand",
+            "jwks",
+            "jwks_url",
             "flags",
         )
         widgets = {"description": UnfoldAdminTextareaWidget(attrs={"rows": 3})}

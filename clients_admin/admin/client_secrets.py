@@ -5,6 +5,7 @@ an address. The page says so, and is never kept by a cache.
 """
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
@@ -26,6 +27,13 @@ if TYPE_CHECKING:
     from clients_admin.admin.clients import ClientAdmin
 
 View = Callable[..., HttpResponse]
+_TOO_MANY = "Two secrets are live. End one of them first."
+# When the old secret of a rotation ends, by the name of the button.
+OLD_ENDS_IN = {
+    "now": timedelta(),
+    "in 1 day": timedelta(days=1),
+    "in 7 days": timedelta(days=7),
+}
 _NEW, _END = "clients_admin.add_clientsecret", "clients_admin.change_clientsecret"
 
 
@@ -44,14 +52,36 @@ def new_secret_view(page: "ClientAdmin") -> View:
             return _back(request, client, "A public client has no secret.")
         try:
             with transaction.atomic():
-                secret = secrets.add(client)
+                secret = secrets.add(client, actor=str(request.user))
                 page.log_change(request, client, "Made a new secret.")
         except secrets.TooManySecretsError:
-            return _back(request, client, "Two secrets are live. End one of them first.")
-        context = {"title": "New secret", "subtitle": str(client), "secret": secret}
-        return _answer(request, page, client, "new_secret.html", context)
+            return _back(request, client, _TOO_MANY)
+        return _new_secret(request, page, client, secret)
 
     return new_secret
+
+
+def rotate_secret_view(page: "ClientAdmin") -> View:
+    @require_POST
+    @sensitive_variables("secret")
+    def rotate_secret(request: HttpRequest, client_pk: int) -> HttpResponse:
+        client = _client(request, page, client_pk, _NEW)
+        when = request.POST.get("old_ends", "")
+        if when not in OLD_ENDS_IN or not request.user.has_perm(_END):
+            raise PermissionDenied
+        if not client.is_confidential:
+            return _back(request, client, "A public client has no secret.")
+        try:
+            with transaction.atomic():
+                secret = secrets.rotate(
+                    client, old_ends_in=OLD_ENDS_IN[when], actor=str(request.user)
+                )
+                page.log_change(request, client, f"Made a new secret; the old one ends {when}.")
+        except secrets.TooManySecretsError:
+            return _back(request, client, _TOO_MANY)
+        return _new_secret(request, page, client, secret, old_ends=when)
+
+    return rotate_secret
 
 
 def end_secret_view(page: "ClientAdmin") -> View:
@@ -61,7 +91,7 @@ def end_secret_view(page: "ClientAdmin") -> View:
         known = get_object_or_404(client.secrets, pk=secret_pk)
         if request.method == "POST":
             with transaction.atomic():
-                if secrets.end(known):
+                if secrets.end(known, actor=str(request.user)):
                     page.log_change(request, client, f"Ended the secret of {_made(known)}.")
             return _back(request, client)
         context = {"title": "End this secret?", "subtitle": str(client), "known": known}
@@ -74,6 +104,20 @@ def _client(request: HttpRequest, page: "ClientAdmin", client_pk: int, permissio
     if not request.user.has_perm(permission) or not page.has_change_permission(request):
         raise PermissionDenied
     return get_object_or_404(Client, pk=client_pk)
+
+
+@sensitive_variables("secret")
+def _new_secret(
+    request: HttpRequest, page: "ClientAdmin", client: Client, secret: str, old_ends: str = ""
+) -> HttpResponse:
+    """The one answer in which a secret can be read."""
+    context = {
+        "title": "New secret",
+        "subtitle": str(client),
+        "secret": secret,
+        "old_ends": old_ends,
+    }
+    return _answer(request, page, client, "new_secret.html", context)
 
 
 def _back(request: HttpRequest, client: Client, problem: str | None = None) -> HttpResponse:

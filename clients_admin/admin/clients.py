@@ -16,9 +16,17 @@ from unfold.admin import TabularInline
 from clients_admin import secrets
 from clients_admin.admin.base import OperatorModelAdmin, without_buttons
 from clients_admin.admin.client_form import ClientForm
-from clients_admin.admin.client_secrets import end_secret_view, may_see_secrets, new_secret_view
+from clients_admin.admin.client_secrets import (
+    OLD_ENDS_IN,
+    end_secret_view,
+    may_see_secrets,
+    new_secret_view,
+    rotate_secret_view,
+)
+from clients_admin.admin.exposed_secrets import badge, with_warning
 from clients_admin.admin.flag_table import TEMPLATE as FLAGS_TEMPLATE
 from clients_admin.admin.flag_table import Submitted, flag_rows
+from clients_admin.admin.key_table import jwks_table
 from clients_admin.admin.links import lines
 from clients_admin.models import Client, ClientLoginService, GrantType
 
@@ -76,18 +84,27 @@ class ClientAdmin(OperatorModelAdmin):
 
     form = ClientForm
     change_form_template = "admin/clients_admin/client/change_form.html"
-    list_display = ("client_id", "name", "brand", "client_type", "grant_type_names", "is_active")
+    list_display = (
+        "client_id",
+        "name",
+        "brand",
+        "client_type",
+        "grant_type_names",
+        "is_active",
+        "warning",
+    )
     list_select_related = ("brand",)
     list_filter = ("brand", GrantTypeFilter, "client_type", "is_active")
     search_fields = ("client_id", "name", "description")
     search_help_text = "Client ID, name or description."
     ordering = ("client_id",)
     fixed_fields = ("client_id",)
-    readonly_fields = ("created", "updated")
+    readonly_fields = ("created", "updated", "key_list")
     shown_as = {
         "grant_types": "grant_type_list",
         "redirect_uris": "redirect_uri_list",
         "post_logout_redirect_uris": "post_logout_redirect_uri_list",
+        "jwks": "",
         "flags": "flag_list",
     }
     autocomplete_fields = ("scopes", "scope_groups")
@@ -109,6 +126,7 @@ class ClientAdmin(OperatorModelAdmin):
         ),
         ("Scopes and groups", {"classes": ["tab"], "fields": ["scopes", "scope_groups"]}),
         (LOGIN_TAB, {"classes": ["tab"], "fields": ["brand"]}),
+        ("Keys", {"classes": ["tab"], "fields": ["key_list", "jwks", "jwks_url"]}),
         ("Flags", {"classes": ["tab", "flags"], "fields": ["flags"]}),
     )
 
@@ -119,6 +137,11 @@ class ClientAdmin(OperatorModelAdmin):
                 "<int:client_pk>/secrets/new/",
                 view(new_secret_view(self)),
                 name="clients_admin_client_new_secret",
+            ),
+            path(
+                "<int:client_pk>/secrets/rotate/",
+                view(rotate_secret_view(self)),
+                name="clients_admin_client_rotate_secret",
             ),
             path(
                 "<int:client_pk>/secrets/<int:secret_pk>/end/",
@@ -133,10 +156,12 @@ class ClientAdmin(OperatorModelAdmin):
     ) -> HttpResponse:
         client: Client | None = kwargs.get("obj")
         context["client_tabs"] = tabs = list(_tabs(context))
+        context["exposed_secrets"] = secrets.exposed(client) if client else []
         if may_see_secrets(request, self, client):
             tabs.append(Tab("Secrets"))
             context["secrets"] = secrets.live(client) if client else []
             context["secrets_at_once"] = secrets.LIVE_AT_ONCE
+            context["old_ends_in"] = OLD_ENDS_IN
         wrong = [tab.slug for tab in tabs if tab.error_count]
         context["first_tab"] = wrong[0] if wrong else tabs[0].slug
         context["has_wrong_tab"] = bool(wrong)
@@ -151,6 +176,13 @@ class ClientAdmin(OperatorModelAdmin):
             return response
         page = reverse("admin:clients_admin_client_change", args=[obj.pk])
         return HttpResponseRedirect(page)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Client]:
+        return with_warning(super().get_queryset(request))
+
+    @admin.display(description="warning")
+    def warning(self, client: Client) -> SafeString:
+        return badge(client)
 
     @admin.display(description="grant types")
     def grant_type_names(self, client: Client) -> str:
@@ -167,6 +199,13 @@ class ClientAdmin(OperatorModelAdmin):
     @admin.display(description="redirect URIs after logout")
     def post_logout_redirect_uri_list(self, client: Client) -> SafeString:
         return lines(client.post_logout_redirect_uris.split())
+
+    @admin.display(description="keys now")
+    def key_list(self, client: Client) -> SafeString:
+        # What is stored: a refused form has left its values on the object.
+        return jwks_table(
+            Client.objects.filter(pk=client.pk).values_list("jwks", flat=True).first()
+        )
 
     @admin.display(description="flags")
     def flag_list(self, client: Client) -> SafeString:

@@ -21,6 +21,7 @@ from clients_admin.flags import BY_NAME, FLAGS, Flag, Kind
 TEMPLATE = "clients_admin/flags.html"
 MAX_NAME, MAX_TEXT = 100, 2000
 NUMBERS = {Kind.SECONDS, Kind.COUNT}
+SWITCH = {"yes": True, "no": False}
 _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,12}")
 
 
@@ -34,9 +35,19 @@ class Submitted:
     @classmethod
     def of(cls, flags: Mapping[str, Any]) -> "Submitted":
         return cls(
-            {name: str(value) for name, value in flags.items() if name in BY_NAME},
+            {name: as_text(value) for name, value in flags.items() if name in BY_NAME},
             tuple((name, str(flags[name])) for name in sorted(flags) if name not in BY_NAME),
         )
+
+
+def as_text(value: object) -> str:
+    """The value of a flag as its input holds it: `yes`, `3600`, names with blanks between."""
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case list() | tuple():
+            return " ".join(map(str, value))
+    return str(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +67,23 @@ class Row:
         return self.flag.kind in NUMBERS
 
     @property
+    def is_names(self) -> bool:
+        return self.flag.kind is Kind.NAMES
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        return tuple(SWITCH) if self.flag.kind is Kind.SWITCH else self.flag.choices
+
+    @property
+    def default_text(self) -> str:
+        """What an empty row stands for, as its input would hold it."""
+        return as_text(self.flag.default) or "none"
+
+    @property
     def default(self) -> str:
         if self.is_seconds:
-            return f"{self.flag.default} ({in_words(int(self.flag.default))})"
-        return str(self.flag.default)
+            return f"{self.flag.default} ({in_words(int(str(self.flag.default)))})"
+        return self.default_text
 
     @property
     def in_words(self) -> str:
@@ -162,9 +186,15 @@ def _rows_of(value: Submitted) -> Iterator[tuple[str, str, str]]:
         yield f"other-{number}", name, text
 
 
-def _typed(flag: Flag | None, text: str) -> int | str:
-    is_number = flag and flag.kind in NUMBERS and _WHOLE_NUMBER.fullmatch(text)
-    return int(text) if is_number else text
+def _typed(flag: Flag | None, text: str) -> int | str | list[str]:
+    """The text as the flag's kind has it; as it is where it cannot be that."""
+    if flag is None:
+        return text
+    if flag.kind in NUMBERS and _WHOLE_NUMBER.fullmatch(text):
+        return int(text)
+    if flag.kind is Kind.SWITCH:
+        return SWITCH.get(text, text)
+    return text.split() if flag.kind is Kind.NAMES else text
 
 
 def _problem_with_other(name: str, text: str, seen: Mapping[str, Any]) -> str | None:

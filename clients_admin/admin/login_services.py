@@ -18,8 +18,8 @@ class LoginServiceAdmin(OperatorModelAdmin):
     list_filter = ("kind", "brand", "is_enabled")
     search_fields = ("name",)
     fixed_fields = ("name", "kind")
-    readonly_fields = ("by_clients",)
-    fields = ("name", "kind", "brand", "is_enabled", "by_clients")
+    readonly_fields = ("by_clients", "by_issuers")
+    fields = ("name", "kind", "brand", "is_enabled", "by_clients", "by_issuers")
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         allowed = super().has_change_permission(request, obj)
@@ -32,3 +32,7 @@ class LoginServiceAdmin(OperatorModelAdmin):
     @admin.display(description="used by clients")
     def by_clients(self, service: LoginService) -> SafeString:
         return links(service.clients.all()) if service.pk else lines([])
+
+    @admin.display(description="trusted issuers that speak of its users")
+    def by_issuers(self, service: LoginService) -> SafeString:
+        return links(service.trusted_issuers.all()) if service.pk else lines([])

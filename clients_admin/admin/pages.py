@@ -8,14 +8,16 @@ from clients_admin.admin.accounts import LocalAccountAdmin, UserAdmin
 from clients_admin.admin.brands import BrandAdmin
 from clients_admin.admin.login_services import LoginServiceAdmin
 from clients_admin.admin.scopes import ScopeAdmin, ScopeGroupAdmin
+from clients_admin.admin.trusted_issuers import TrustedIssuerAdmin
 from clients_admin.models import Scope, ScopeGroup
-from idp.accounts.models import LocalAccount, LoginService, User
+from idp.accounts.models import LocalAccount, LoginService, TrustedIssuer, User
 
 PAGES = {
     Scope: ScopeAdmin,
     ScopeGroup: ScopeGroupAdmin,
     Brand: BrandAdmin,
     LoginService: LoginServiceAdmin,
+    TrustedIssuer: TrustedIssuerAdmin,
     LocalAccount: LocalAccountAdmin,
     User: UserAdmin,
 }

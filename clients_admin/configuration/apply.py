@@ -19,10 +19,29 @@ from clients_admin.configuration.sections import Configuration, Item
 from clients_admin.configuration.stored import Rows
 from clients_admin.models import Client, Scope, ScopeGroup
 from idp.accounts import local
-from idp.accounts.models import LocalAccount, LoginService
+from idp.accounts.models import LocalAccount, LoginService, TrustedIssuer
 
 KEY_OF_FIELD = {"is_active": "active", "is_enabled": "enabled"}
-CLIENT_FIELDS = ("name", "description", "client_type", "grant_types", "flags")
+TRUSTED_ISSUER_FIELDS = (
+    "issuer",
+    "audience",
+    "jwks_url",
+    "public_keys",
+    "algorithms",
+    "max_lifetime_seconds",
+    "subject_claim",
+    "claims",
+)
+CLIENT_FIELDS = (
+    "name",
+    "description",
+    "client_type",
+    "grant_types",
+    "jwks",
+    "jwks_url",
+    "flags",
+)
+ACTOR = "manage.py config apply"
 CLIENT_URIS = ("redirect_uris", "post_logout_redirect_uris", "allowed_origins")
 
 
@@ -71,6 +90,8 @@ class _Run:
         self.scope_groups()
         for item in self.configuration.login_services:
             self.login_service(item)
+        for item in self.configuration.trusted_issuers:
+            self.trusted_issuer(item)
         for item in self.configuration.users:
             self.user(item)
         for item in self.configuration.clients:
@@ -121,6 +142,16 @@ class _Run:
         row.is_enabled = item.values.get("enabled", row.is_enabled)
         if self.keep("login service", name, row, item, changed):
             self.rows.login_services[name] = row
+
+    def trusted_issuer(self, item: Item) -> None:
+        name = item.values["name"]
+        row = self.rows.trusted_issuers.get(name) or TrustedIssuer(name=name)
+        changed = _changed(row, stored.trusted_issuer, item)
+        _assign(row, {key: item.values[key] for key in TRUSTED_ISSUER_FIELDS})
+        _assign(row, {"login_service": self.rows.login_services.get(item.values["login_service"])})
+        row.is_enabled = item.values.get("enabled", row.is_enabled)
+        if self.keep("trusted issuer", name, row, item, changed):
+            self.rows.trusted_issuers[name] = row
 
     def user(self, item: Item) -> None:
         service = self.rows.login_services.get(item.values["login_service"])
@@ -250,6 +281,6 @@ def _replace_secrets(client: Client, wanted: list[str] | None) -> None:
         if kept := [secret for secret in missing if secrets.matches(known, secret)]:
             missing.remove(kept[0])
         else:
-            known.delete()
+            secrets.end(known, actor=ACTOR)
     for secret in missing:
-        secrets.add(client, secret)
+        secrets.add(client, secret, actor=ACTOR)

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-# Compared like the rest, but what is written into logs is only that they changed.
-PRIVATE = {"claims"}
+# Compared like the rest, but what is written into logs is only that they changed: claims are
+# nobody else's business, and keys are pages long.
+ONLY_CHANGED = {"claims", "jwks", "public_keys"}
 SECRET = {"password", "client_secrets"}
 ABSENT = "unset"
 
@@ -30,7 +31,7 @@ def details(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str
     for key, value in after.items():
         if key in SECRET or before[key] == value:
             continue
-        if key in PRIVATE:
+        if key in ONLY_CHANGED:
             yield f"{key} changed"
         elif key == "flags":
             yield from _flags(before[key], value)

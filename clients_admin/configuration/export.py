@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import transaction
 from ruamel.yaml import YAML
-from ruamel.yaml.scalarstring import DoubleQuotedScalarString
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarString
 
 from branding.models import Brand
 from clients_admin.configuration import stored
@@ -40,6 +40,8 @@ def as_yaml(tree: Mapping[str, Any]) -> str:
 def _quoted(value: Any) -> Any:
     """With quotes around text that YAML would fold or lose: line breaks of all sorts, and such."""
     match value:
+        case str() if value.startswith("-----BEGIN ") and all(map(_is_plain, value.split("\n"))):
+            return LiteralScalarString(value)
         case str() if not value.isprintable():
             return DoubleQuotedScalarString(value)
         case dict():
@@ -49,6 +51,10 @@ def _quoted(value: Any) -> Any:
     return value
 
 
+def _is_plain(line: str) -> bool:
+    return line.isascii() and line.isprintable() and line == line.strip() != ""
+
+
 def _sections(*, users: bool) -> dict[str, Any]:
     accounts = stored.accounts() if users else []
     return {
@@ -56,7 +62,7 @@ def _sections(*, users: bool) -> dict[str, Any]:
         "scopes": {row.name: row.description for row in Scope.objects.order_by("name")},
         "scope_groups": dict(map(_scope_group, stored.scope_groups().order_by("name"))),
         "login_services": _each(map(stored.login_service, stored.login_services())),
-        "trusted_issuers": [],
+        "trusted_issuers": _each(map(stored.trusted_issuer, stored.trusted_issuers())),
         **({"users": _each(map(stored.account, accounts))} if users else {}),
         "clients": _each(map(_client, stored.clients().order_by("client_id"))),
     }

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable
 from clients_admin.configuration.document import Entry, Problems, did_you_mean
 from clients_admin.configuration.sections import Configuration, Item
 from clients_admin.configuration.stored import Rows
+from clients_admin.flags import FLAGS, LOGIN_SERVICE, SCOPE_OR_GROUP
 from clients_admin.models import scope_group_members
 from clients_admin.scopes import find_cycle
 
@@ -17,6 +18,10 @@ class _Names:
         self.scopes = {*rows.scopes, *_values(configuration.scopes, "name")}
         self.scope_groups = {*rows.scope_groups, *_values(configuration.scope_groups, "name")}
         self.login_services = {*rows.login_services, *_values(configuration.login_services, "name")}
+        self.by_noun = {
+            LOGIN_SERVICE: self.login_services,
+            SCOPE_OR_GROUP: self.scopes | self.scope_groups,
+        }
 
 
 def check(configuration: Configuration, rows: Rows, problems: Problems) -> None:
@@ -24,20 +29,21 @@ def check(configuration: Configuration, rows: Rows, problems: Problems) -> None:
     known = _Names(configuration, rows)
     for item in configuration.login_services:
         _one(item, "brand", "brand", known.brands, problems)
+    for item in configuration.trusted_issuers:
+        _one(item, "login_service", "login service", known.login_services, problems)
     for item in configuration.users:
         _one(item, "login_service", "login service", known.login_services, problems)
     for item in configuration.scope_groups:
-        _all(
-            item.place("members"),
-            "scope or scope group",
-            known.scopes | known.scope_groups,
-            problems,
-        )
+        _all(item.place("members"), SCOPE_OR_GROUP, known.by_noun[SCOPE_OR_GROUP], problems)
     for item in configuration.clients:
         _one(item, "brand", "brand", known.brands, problems)
         _all(item.place("login_services"), "login service", known.login_services, problems)
         _all(item.place("scope_groups"), "scope group", known.scope_groups, problems)
         _scopes(item.place("scopes"), known, problems)
+        for flag in FLAGS:
+            if flag.names_of:
+                place = item.place("flags").part(flag.name)
+                _all(place, flag.names_of, known.by_noun[flag.names_of], problems)
     _refuse_cycles(configuration, problems)
 
 

@@ -10,7 +10,7 @@ from branding.models import Brand
 from clients_admin.configuration import values
 from clients_admin.configuration.document import Entry, Problems, did_you_mean
 from clients_admin.models import Client
-from idp.accounts.models import LoginService
+from idp.accounts.models import ALGORITHMS, LoginService, TrustedIssuer
 
 
 class _LeftAlone:
@@ -51,6 +51,7 @@ class Configuration:
     scopes: list[Item] = field(default_factory=list)
     scope_groups: list[Item] = field(default_factory=list)
     login_services: list[Item] = field(default_factory=list)
+    trusted_issuers: list[Item] = field(default_factory=list)
     users: list[Item] = field(default_factory=list)
     clients: list[Item] = field(default_factory=list)
 
@@ -83,6 +84,19 @@ LOGIN_SERVICE = (
     Key("brand", values.text, None),
     Key("enabled", values.switch, LEFT_ALONE),
 )
+TRUSTED_ISSUER = (
+    Key("name", values.required_text, required=True),
+    Key("issuer", values.required_text, required=True),
+    Key("audience", values.required_text, required=True),
+    Key("jwks_url", values.text),
+    Key("public_keys", values.public_keys, []),
+    Key("algorithms", values.choices(ALGORITHMS), _default(TrustedIssuer, "algorithms")),
+    Key("max_lifetime_seconds", values.number, _default(TrustedIssuer, "max_lifetime_seconds")),
+    Key("subject_claim", values.text, _default(TrustedIssuer, "subject_claim")),
+    Key("claims", values.text_table, {}),
+    Key("login_service", values.required_text, required=True),
+    Key("enabled", values.switch, LEFT_ALONE),
+)
 USER = (
     Key("login_service", values.required_text, required=True),
     Key("username", values.required_text, required=True),
@@ -109,6 +123,8 @@ CLIENT = (
     Key("scope_groups", values.names, []),
     Key("brand", values.text, None),
     Key("login_services", values.texts, []),
+    Key("jwks", values.table, None),
+    Key("jwks_url", values.text),
     Key("flags", values.flags, {}),
     Key("active", values.switch, LEFT_ALONE),
 )
@@ -135,6 +151,11 @@ def _brands(entry: Entry, problems: Problems) -> list[Item]:
 
 def _login_services(entry: Entry, problems: Problems) -> list[Item]:
     return _each_once("name", _listed(entry, LOGIN_SERVICE, problems), problems)
+
+
+def _trusted_issuers(entry: Entry, problems: Problems) -> list[Item]:
+    items = _each_once("name", _listed(entry, TRUSTED_ISSUER, problems), problems)
+    return _each_once("issuer", items, problems)
 
 
 def _users(entry: Entry, problems: Problems) -> list[Item]:
@@ -170,12 +191,6 @@ def _scope_group(name: str, entry: Entry, problems: Problems) -> Item:
     members = values.names(entry, problems) or []
     found = {"name": name, "description": "", "members": members}
     return Item(entry, found, {"name": entry, "members": entry})
-
-
-def _trusted_issuers(entry: Entry, problems: Problems) -> list[Item]:
-    if values.entries(entry, problems):
-        problems.add(entry, "this release knows no trusted issuers yet: leave the list empty")
-    return []
 
 
 # In the order in which a file is applied: what is named comes before what names it.

@@ -14,7 +14,7 @@ from django.db.models.functions import Lower
 
 from branding.models import Brand
 from clients_admin.models import Client, Scope, ScopeGroup
-from idp.accounts.models import LocalAccount, LoginService
+from idp.accounts.models import LocalAccount, LoginService, TrustedIssuer
 
 
 def wait_for_other_runs() -> None:
@@ -38,6 +38,10 @@ def login_services() -> QuerySet[LoginService]:
     return LoginService.objects.select_related("brand")
 
 
+def trusted_issuers() -> QuerySet[TrustedIssuer]:
+    return TrustedIssuer.objects.select_related("login_service")
+
+
 def accounts() -> QuerySet[LocalAccount]:
     return LocalAccount.objects.select_related("login_service").order_by(
         "login_service__name", Lower("username")
@@ -57,6 +61,7 @@ class Rows:
     scopes: dict[str, Scope]
     scope_groups: dict[str, ScopeGroup]
     login_services: dict[str, LoginService]
+    trusted_issuers: dict[str, TrustedIssuer]
     accounts: dict[tuple[str, str], LocalAccount]
     clients: dict[str, Client]
 
@@ -71,6 +76,7 @@ class Rows:
             scopes={row.name: row for row in _locked(Scope.objects.all())},
             scope_groups={row.name: row for row in _locked(scope_groups())},
             login_services={row.name: row for row in _locked(login_services())},
+            trusted_issuers={row.name: row for row in _locked(trusted_issuers())},
             accounts={account_key(r.login_service.name, r.username): r for r in _locked(named)},
             clients={
                 row.client_id: row for row in _locked(clients().filter(client_id__in=client_ids))
@@ -117,6 +123,22 @@ def login_service(row: LoginService) -> dict[str, Any]:
     }
 
 
+def trusted_issuer(row: TrustedIssuer) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "issuer": row.issuer,
+        "audience": row.audience,
+        "jwks_url": row.jwks_url,
+        "public_keys": row.public_keys,
+        "algorithms": sorted(row.algorithms),
+        "max_lifetime_seconds": row.max_lifetime_seconds,
+        "subject_claim": row.subject_claim,
+        "claims": row.claims,
+        "login_service": row.login_service.name,
+        "enabled": row.is_enabled,
+    }
+
+
 def account(row: LocalAccount) -> dict[str, Any]:
     """Without the password: nothing here is secret."""
     return {
@@ -142,6 +164,8 @@ def client(row: Client) -> dict[str, Any]:
         "scope_groups": sorted(group.name for group in row.scope_groups.all()),
         "brand": row.brand.slug if row.brand else None,
         "login_services": [link.login_service.name for link in row.clientloginservice_set.all()],
+        "jwks": row.jwks,
+        "jwks_url": row.jwks_url,
         "flags": row.flags,
         "active": row.is_active,
     }

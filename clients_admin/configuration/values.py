@@ -16,6 +16,7 @@ from clients_admin.flags import BY_NAME
 from clients_admin.flags import problems as flag_problems
 from clients_admin.models import GrantType, validate_uri
 from clients_admin.secrets import LIVE_AT_ONCE
+from idp.accounts import certificates
 from idp.accounts.local import MAX_PASSWORD_CHARACTERS
 from idp.environment import environment
 
@@ -64,6 +65,14 @@ def switch(entry: Entry, problems: Problems) -> bool | None:
     return _typed(entry, problems, bool)
 
 
+def number(entry: Entry, problems: Problems) -> int | None:
+    """A whole number."""
+    if entry.value is None or type(entry.value) is int:
+        return entry.value
+    problems.add(entry, f"must be a whole number, not {_kind_of(entry.value)}")
+    return None
+
+
 def table(entry: Entry, problems: Problems) -> dict[str, Any] | None:
     """A mapping of anything that JSON can hold."""
     return None if _typed(entry, problems, dict) is None else entry.plain()
@@ -100,6 +109,14 @@ def names(entry: Entry, problems: Problems) -> list[str] | None:
     return None if found is None else sorted(found)
 
 
+def text_table(entry: Entry, problems: Problems) -> dict[str, str] | None:
+    """A mapping of names to texts."""
+    if _typed(entry, problems, dict) is None:
+        return None
+    found = {name: required_text(place, problems) for name, place in entry.value.items()}
+    return {name: value for name, value in found.items() if value is not None}
+
+
 def choice(known: Iterable[str]) -> Reader:
     """One of the known texts."""
     return partial(_choice, known=tuple(known))
@@ -111,6 +128,42 @@ def _choice(entry: Entry, problems: Problems, *, known: tuple[str, ...]) -> str 
         return value
     meant = did_you_mean(value, known)
     problems.add(entry, f"“{value}” is none of those known here: {', '.join(known)}{meant}")
+    return None
+
+
+def choices(known: Iterable[str]) -> Reader:
+    """A list of some of the known texts, whose order means nothing."""
+    return partial(_choices, known=tuple(known))
+
+
+def _choices(entry: Entry, problems: Problems, *, known: tuple[str, ...]) -> list[str] | None:
+    found = names(entry, problems)
+    if found is not None:
+        for item in entries(entry, problems):
+            _choice(item, problems, known=known)
+    return found
+
+
+def public_keys(entry: Entry, problems: Problems) -> list[str] | None:
+    """A list of PEM blocks; none is ever in a message, because it may be a private one."""
+    if entry.value is None:
+        return None
+    found: list[str] = []
+    for item in entries(entry, problems):
+        pem = (text(item, problems) or "").strip()
+        if problem := "is listed twice" if pem in found else _problem_with_key(pem):
+            if not problems.concern(item):
+                problems.add(item, problem)
+        else:
+            found.append(pem)
+    return found
+
+
+def _problem_with_key(pem: str) -> str | None:
+    try:
+        certificates.read(pem)
+    except certificates.NotAPublicKey as error:
+        return str(error)
     return None
 
 
