@@ -1,4 +1,4 @@
-"""The form of the sign-in page: shape only, nothing is checked against anybody here."""
+"""The forms of the pages: shape only, nothing is checked against anybody here."""
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
@@ -32,4 +32,25 @@ class SignInForm(forms.Form):
             "max_length": _("This password is too long."),
         },
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+    )
+
+
+class UserCodeForm(forms.Form):
+    """The code that a device shows, in any case, with or without its dash."""
+
+    user_code = forms.CharField(
+        label=_("Code"),
+        max_length=100,
+        error_messages={
+            "required": _("Enter the code that your device shows."),
+            "max_length": _("This code is too long."),
+        },
+        widget=forms.TextInput(
+            attrs={
+                "autocomplete": "off",
+                "autocapitalize": "characters",
+                "autocorrect": "off",
+                "spellcheck": "false",
+            }
+        ),
     )

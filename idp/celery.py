@@ -26,6 +26,7 @@ app.conf.update(
         "make partitions ahead": {"task": "tokens.make_partitions", "schedule": crontab(minute=7)},
         "clean up": {"task": "tokens.clean_up", "schedule": crontab(minute=17)},
         "rotate signing keys": {"task": "tokens.rotate_keys", "schedule": crontab(minute=27)},
+        "warn of expiry": {"task": "tokens.warn_of_expiry", "schedule": crontab(minute=37)},
         "enforce token caps": {
             "task": "tokens.enforce_caps",
             "schedule": crontab(),

@@ -16,6 +16,7 @@ from branding.pages import render_error
 
 RETRY_AFTER_SECONDS = 5
 _PAGES = ("/sign-in", "/consent", "/sign-out", "/oauth2/authorize", "/oauth2/logout", "/admin")
+_DEVICE_PAGE = "/oauth2/device"  # The endpoint that devices ask begins in the same way.
 
 _PROTOCOL = ("/oauth2/", "/.well-known/", "/internal/", "/api/")
 
@@ -66,7 +67,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def _answer(request: HttpRequest, *, status: int, code: str, description: str) -> HttpResponse:
     """A page for people, RFC JSON for applications; neither needs the database."""
-    if request.path.startswith(_PAGES):
+    if request.path.startswith(_PAGES) or request.path == _DEVICE_PAGE:
         return render_error(
             request,
             None,

@@ -20,6 +20,7 @@ TOKEN_KEYS = {key.id: key.key for key in env.token_keys}
 DEBUG = env.debug
 ALLOWED_HOSTS = [urlsplit(PUBLIC_URL).hostname, "localhost", "127.0.0.1", "[::1]"]
 INTERNAL_NETWORKS = env.internal_networks
+JWKS_ALLOWED_NETWORKS = env.jwks_allowed_networks
 
 INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",
@@ -51,6 +52,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
+    "tokens.exposed_credentials.ExposedCredentialsMiddleware",
 ]
 
 ROOT_URLCONF = "idp.urls"
@@ -228,5 +230,8 @@ LOGGING = {
         # oauthlib and the toolkit write tokens and codes at DEBUG.
         "oauthlib": {"level": "WARNING"},
         "oauth2_provider": {"level": "WARNING"},
+        # Apprise and what it sends with write the URLs of chats, which are secrets.
+        "apprise": {"handlers": [], "level": "CRITICAL", "propagate": False},
+        "urllib3": {"level": "INFO"},
     },
 }

@@ -7,13 +7,16 @@ from django.urls import include, path
 from idp.ops.health import healthz, readyz
 from idp.ops.scrape import metrics
 from tokens.endpoints.authorize import authorize
+from tokens.endpoints.device_authorization import device_authorization
 from tokens.endpoints.discovery import discovery, jwks
+from tokens.endpoints.internal_jwt import internal_jwt
 from tokens.endpoints.introspect import introspect
 from tokens.endpoints.logout import logout, sign_out_page
 from tokens.endpoints.revoke import revoke
 from tokens.endpoints.token import token
 from tokens.endpoints.userinfo import userinfo
 from tokens.interaction.consent import consent_page
+from tokens.interaction.device import device_page
 from tokens.interaction.sign_in import sign_in_page
 
 handler404 = "idp.outage.not_found"
@@ -31,6 +34,9 @@ urlpatterns = [
     path("oauth2/revoke", revoke),
     path("oauth2/userinfo", userinfo),
     path("oauth2/logout", logout),
+    path("oauth2/device_authorization", device_authorization),
+    path("oauth2/device", device_page),
+    path("internal/jwt", internal_jwt),
     path(".well-known/openid-configuration", discovery),
     path(".well-known/oauth-authorization-server", discovery),
     path(".well-known/jwks.json", jwks),

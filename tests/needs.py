@@ -4,18 +4,26 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
-# Program, Debian package, which tests need it.
+NGINX_JAVASCRIPT = "/usr/lib/nginx/modules/ngx_http_js_module.so"
+
+# Program (or the file of a module), Debian package, which tests need it.
 NEEDS = [
     ("chromium", "chromium", "tests/browser"),
     ("node", "nodejs", "tests/interop"),
     ("npm", "npm", "tests/interop"),
+    ("nginx", "nginx", "tests/test_gateway_nginx.py"),
+    (NGINX_JAVASCRIPT, "libnginx-mod-http-js", "tests/test_gateway_nginx.py"),
 ]
 
 
 def find(program: str) -> str | None:
     """Where the program is; tests start it from there."""
-    return shutil.which(program)
+    if program.startswith("/"):
+        return program if Path(program).exists() else None
+    # Where Debian keeps servers, users have no path to.
+    return shutil.which(program) or shutil.which(program, path="/usr/sbin")
 
 
 def main() -> None:

@@ -40,6 +40,7 @@ class LiveIDP:
         threads: int = 4,
         **variables: str,
     ) -> None:
+        self.project = PROJECT
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.public_url = public_url or self.url
@@ -66,7 +67,7 @@ class LiveIDP:
         """Start and wait until `ready_path` answers 200; None waits for the open port only."""
         with self._log.open("ab") as output:
             self._process = subprocess.Popen(
-                self._command, cwd=PROJECT, env=self.environment, stdout=output, stderr=output
+                self._command, cwd=self.project, env=self.environment, stdout=output, stderr=output
             )
         deadline = time.monotonic() + READY_SECONDS
         while not self._answers(ready_path):

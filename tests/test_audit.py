@@ -21,7 +21,7 @@ from django.db.migrations.loader import MigrationLoader
 from clients_admin import secrets
 from idp.accounts.models import LoginService
 from idp.audit import record as recording
-from idp.audit.details import CUT, MAX_ITEMS, MAX_JSON, MAX_TEXT
+from idp.audit.details import CUT, MAX_ITEMS, MAX_JSON, MAX_TEXT, without_secrets
 from idp.audit.models import AUDIT_EVENTS, AuditEvent
 from idp.audit.record import MAX_CLIENT_ID, record
 from idp.audit.tags import Tag
@@ -384,7 +384,10 @@ SECRETS = [
 ]
 
 
-@pytest.mark.parametrize("secret", SECRETS, ids=["at", "rt", "ac", "cs", "jwt"])
+SECRETS_ARE = pytest.mark.parametrize("secret", SECRETS, ids=[*Prefix, "cs", "jwt"])
+
+
+@SECRETS_ARE
 def test_a_text_that_holds_a_token_or_a_client_secret_is_refused(
     db, django_assert_num_queries, secret
 ):
@@ -400,6 +403,12 @@ def test_a_text_that_holds_a_token_or_a_client_secret_is_refused(
             with django_assert_num_queries(0), pytest.raises(ValueError, match="no place") as why:
                 record(TAG, **said)
             assert secret not in str(why.value)
+
+
+@SECRETS_ARE
+def test_what_somebody_has_typed_may_be_told_without_the_secret_in_it(db, secret):
+    typed = without_secrets(f"jane {secret}, {secret}")
+    assert recorded(username=typed).details == {"username": f"jane {CUT}, {CUT}"}
 
 
 def test_a_text_that_only_begins_like_a_token_is_not(db):

@@ -15,14 +15,16 @@ from clients_admin.models import ClientSecret
 from idp.audit.models import AUDIT_EVENTS, AuditEvent
 from idp.audit.record import record
 from idp.audit.tags import Tag
+from idp.expiry_warnings import ExpiryWarning, is_first
 from idp.partitioning.partitions import CLOCK_MARGIN
 from idp.partitioning.tables import PartitionedTable
+from idp.spent_assertions import LEEWAY, SpentAssertion, spend
 from tests.configuration import account, batch
-from tokens import cleanup, issue
+from tokens import cleanup, devices, issue
 from tokens.identifiers import ACCESS_TOKENS, AUTHORIZATION_CODES, REFRESH_TOKENS
 from tokens.keys import rotation
 from tokens.keys.models import SigningKey
-from tokens.models import AccessToken, AuthorizationCode, RefreshToken
+from tokens.models import AccessToken, AuthorizationCode, DeviceAuthorization, RefreshToken
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("partition_lists")]
 
@@ -79,6 +81,11 @@ def authorization_code() -> tuple[type[Model], datetime]:
     return AuthorizationCode, end_of_bucket(AUTHORIZATION_CODES, code.expires_at)
 
 
+def device() -> tuple[type[Model], datetime]:
+    made = devices.begin(batch(), "*", NOON)
+    return DeviceAuthorization, made.expires_at
+
+
 def audit_event() -> tuple[type[Model], datetime]:
     record(Tag.TOKENS_FAMILY_REVOKED, at=NOON)
     return AuditEvent, end_of_bucket(AUDIT_EVENTS, NOON)
@@ -99,15 +106,25 @@ def admin_log_entry() -> tuple[type[Model], datetime]:
     return LogEntry, NOON + AUDIT_EVENTS.keep
 
 
+def spent_assertion() -> tuple[type[Model], datetime]:
+    assert spend("https://issuer.example", "1", NOON)
+    return SpentAssertion, NOON + 2 * LEEWAY
+
+
 def ended_secret() -> tuple[type[Model], datetime]:
     batch().secrets.update(expires_at=NOON)
     return ClientSecret, NOON + 90 * DAY
 
 
+def expiry_warning() -> tuple[type[Model], datetime]:
+    is_first("of the test", NOON + 7 * DAY, 7, NOON)
+    return ExpiryWarning, NOON + 365 * DAY
+
+
 def retired_key() -> tuple[type[Model], datetime]:
     SigningKey.objects.all().delete()
     rotation.rotate_due(NOON)
-    SigningKey.objects.exclude(algorithm="ES256").delete()
+    SigningKey.objects.exclude(algorithm="ES256", state="active").delete()
     SigningKey.objects.update(state="retired", retired_at=NOON)
     return SigningKey, NOON + 365 * DAY
 
@@ -116,10 +133,13 @@ BUILDERS: tuple[Callable[[], tuple[type[Model], datetime]], ...] = (
     access_token,
     refresh_token,
     authorization_code,
+    device,
     audit_event,
     session,
     admin_log_entry,
+    spent_assertion,
     ended_secret,
+    expiry_warning,
     retired_key,
 )
 

@@ -27,7 +27,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
 
-from idp.accounts.models import User
+from clients_admin.models import GrantType
+from idp.accounts.models import LoginService, User
 from idp.wsgi import application
 from tests.configuration import (
     ACCESS_TOKEN_TYPE,
@@ -43,10 +44,18 @@ from tests.configuration import (
     basic,
     batch,
     brand,
+    client,
     gateway,
+    login_service,
+    portal,
     post,
     shop,
+    trust,
 )
+from tests.environment import PUBLIC_URL
+from tests.issuers import Signer
+from tokens import exposed_credentials, private_key_jwt
+from tokens.grants.exchange_parameters import USER_REFERENCE_TYPE
 
 DEEP = os.environ.get("HYPOTHESIS_PROFILE") == "deep"
 # Of everything that can be spoilt in one way, CI sends this many to each seed, another part each.
@@ -57,8 +66,10 @@ PROPERTY = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
+DEVICE = GrantType.DEVICE_CODE.value
 SESSION, CSRF = "idp-session", "idp-csrf"
 GOODBYE_URI = "https://shop.example/goodbye"
+INTERNAL = "/internal/jwt"
 AUTHORIZATION = {
     "response_type": "code",
     "client_id": "shop",
@@ -104,6 +115,9 @@ class House:
     tokens: dict[str, str]
     client_token: str
     cookie: str
+    external_id: str = ""
+    approved_device: str = "dc_"
+    user_code: str = "BBBB-BBBB"
 
 
 def get(path: str, parameters: dict[str, str] | None = None, **headers: str) -> Draft:
@@ -139,6 +153,19 @@ def signed_in(house: House) -> dict[str, str]:
 
 def bearer(house: House) -> dict[str, str]:
     return {"HTTP_AUTHORIZATION": f"Bearer {house.tokens['access_token']}"}
+
+
+BEARER = GrantType.JWT_BEARER.value
+CORPORATE = Signer("https://login.corp.example", "https://id.example", kid="one")
+ROBOT = Signer("robot", PUBLIC_URL, kid="one", defaults={"sub": "robot"})
+
+
+def signed() -> dict[str, str]:
+    """How a client proves itself by a JWT."""
+    return {
+        "client_assertion_type": private_key_jwt.ASSERTION_TYPE,
+        "client_assertion": ROBOT.sign(),
+    }
 
 
 # One or more valid requests for each URL of the product.
@@ -183,6 +210,76 @@ SEEDS: dict[str, Callable[[House], Draft]] = {
         },
         **basic("gateway"),
     ),
+    "token: on behalf of": lambda house: form(
+        "/oauth2/token",
+        {
+            "grant_type": EXCHANGE,
+            "subject_token": f"acme-web:{house.external_id}",
+            "subject_token_type": USER_REFERENCE_TYPE,
+            "requested_token_type": ACCESS_TOKEN_TYPE,
+            "actor_token": house.tokens["access_token"],
+            "actor_token_type": ACCESS_TOKEN_TYPE,
+            "scope": "openid",
+        },
+        **basic("helpdesk"),
+    ),
+    "token: on behalf of a new user": lambda _: form(
+        "/oauth2/token",
+        {
+            "grant_type": EXCHANGE,
+            "subject_token": "corporate:1",
+            "subject_token_type": USER_REFERENCE_TYPE,
+        },
+        **basic("helpdesk"),
+    ),
+    "token: password": lambda _: form(
+        "/oauth2/token",
+        {
+            "grant_type": "password",
+            "client_id": "legacy",
+            "username": "jane",
+            "password": PASSWORD,
+            "scope": "openid",
+        },
+    ),
+    "token: device code": lambda house: form(
+        "/oauth2/token",
+        {
+            "grant_type": DEVICE,
+            "client_id": "legacy",
+            "device_code": house.approved_device,
+        },
+    ),
+    "device authorization": lambda _: form(
+        "/oauth2/device_authorization", {"client_id": "legacy", "scope": "openid"}
+    ),
+    "device": lambda _: get("/oauth2/device"),
+    "device: from a QR code": lambda house: get("/oauth2/device", {"user_code": house.user_code}),
+    "device: code POST": lambda house: page_form(
+        "/oauth2/device", {}, {"user_code": house.user_code}
+    ),
+    "device: sign-in POST": lambda house: page_form(
+        "/oauth2/device",
+        {"user_code": house.user_code},
+        {"username": "jane", "password": PASSWORD},
+    ),
+    "device: decision": lambda house: get(
+        "/oauth2/device", {"user_code": house.user_code}, **signed_in(house)
+    ),
+    "device: decision POST": lambda house: page_form(
+        "/oauth2/device", {"user_code": house.user_code}, {"decision": "allow"}, house.cookie
+    ),
+    "token: JWT bearer": lambda _: form(
+        "/oauth2/token",
+        {"grant_type": BEARER, "assertion": CORPORATE.sign(), "scope": "openid"},
+        **basic("portal"),
+    ),
+    "token: signed by the client": lambda _: form(
+        "/oauth2/token", {"grant_type": "client_credentials", "client_id": "robot", **signed()}
+    ),
+    "introspect: signed by the client": lambda house: form(
+        "/oauth2/introspect", {"token": house.tokens["access_token"], **signed()}
+    ),
     "introspect": lambda house: form(
         "/oauth2/introspect",
         {"token": house.tokens["access_token"], "token_type_hint": "access_token"},
@@ -191,6 +288,23 @@ SEEDS: dict[str, Callable[[House], Draft]] = {
     "introspect: secret in the body": lambda house: form(
         "/oauth2/introspect",
         {"token": house.client_token, "client_id": "gateway", "client_secret": SECRET},
+    ),
+    "introspect: gateway JWT": lambda house: form(
+        "/oauth2/introspect",
+        {"token": house.tokens["access_token"]},
+        HTTP_ACCEPT="application/jwt, */*;q=0.1",
+        **basic("gateway"),
+    ),
+    "introspect: signed": lambda house: form(
+        "/oauth2/introspect",
+        {"token": house.tokens["access_token"]},
+        HTTP_ACCEPT="application/token-introspection+jwt",
+        **basic("gateway"),
+    ),
+    "internal JWT": lambda _: form(
+        INTERNAL,
+        {"grant_type": "client_credentials", "audience": "services", "scope": "orders.read"},
+        **basic("batch"),
     ),
     "revoke: access token": lambda house: form(
         "/oauth2/revoke", {"token": house.client_token}, **basic("batch")
@@ -272,16 +386,26 @@ SEEDS: dict[str, Callable[[House], Draft]] = {
 CHALLENGES = {
     "/oauth2/token": "Basic",
     "/oauth2/introspect": "Basic",
+    INTERNAL: "Basic",
     "/oauth2/revoke": "Basic",
+    "/oauth2/device_authorization": "Basic",
     "/oauth2/userinfo": "Bearer",
 }
 PROTOCOL = {*CHALLENGES, *(f"/.well-known/{name}" for name in (
     "openid-configuration", "oauth-authorization-server", "jwks.json",
 ))}  # fmt: skip
-PAGES = {"/oauth2/authorize", "/oauth2/logout", "/sign-in", "/consent", "/sign-out"}
+PAGES = {
+    "/oauth2/authorize",
+    "/oauth2/logout",
+    "/oauth2/device",
+    "/sign-in",
+    "/consent",
+    "/sign-out",
+}
 OTHERS = {"/brand/acme.css", "/healthz", "/readyz", "/metrics", "/admin", "/admin/login/"}
 REDIRECT_TARGETS = (
     *(f"{REDIRECT_URI}?", GOODBYE_URI, "/oauth2/authorize?", "/sign-in?", "/consent?"),
+    "/oauth2/device?",
     *("/sign-out", "/admin/"),
 )
 
@@ -327,6 +451,7 @@ NAMES = [
     *(b"code", b"code_verifier", b"code_challenge", b"token", b"access_token", b"refresh_token"),
     *(b"subject_token", b"actor_token", b"assertion", b"client_assertion", b"grant_type", b"next"),
     *(b"registration", b"csrfmiddlewaretoken", b"decision", b"username", b"password"),
+    *(b"user_code", b"device_code", b"subject_token_type", b"actor_token_type"),
 ]  # fmt: skip
 
 
@@ -395,7 +520,11 @@ HEADERS: dict[str, list[str]] = {
         "x" * 9000,
     ],
     "HTTP_REFERER": ["", "http://[", "https://[::1", "\0", "é", "x" * 9000, "https://evil.example"],
-    "HTTP_ACCEPT": ["", "*", "application/jwt", "\0", ";q=x", "é", "text/html;" * 1000],
+    "HTTP_ACCEPT": [
+        *("", "*", "application/jwt", "\0", ";q=x", "é", "text/html;" * 1000, "*/*;q=nan", "/////"),
+        *("application/token-introspection+jwt", "application/jwt;q=" + "9" * 5000, "a/b," * 9000),
+        *("a;c*=d'e'f", "a;c*=hex'e'%ff", "application/jwt;q*=utf-8''0", "application/jwt;a=b"),
+    ],
     "HTTP_IF_NONE_MATCH": ["", "*", '"', 'W/"', "\0", "é", '"a",' * 3000],
     "HTTP_IF_MODIFIED_SINCE": ["", "x", "Sun, 99 Foo 9999 99:99:99 GMT", "\0", "é", "9" * 99],
     "HTTP_RANGE": ["", "bytes=", "bytes=-1", "bytes=9-1", "bytes=0-0," * 999, "\0", "é"],
@@ -639,11 +768,33 @@ def fault_in(draft: Draft) -> str | None:
 def judge(draft: Draft, answer: Answer) -> None:
     """What every answer must be."""
     assert answer.status < 500, (answer.status, answer.fault)
-    assert answer.status < 400 or answer.rows_written == 0, "refused, and yet something is written"
+    # That credentials stood in a URL is audited, and the very secret of a client is marked.
+    written = {1, 2} if shows_credentials(draft) else {0, 1} if is_noted(draft) else {0}
+    if answer.status >= 400:
+        assert answer.rows_written in written, "refused, and yet something is written"
+    assert answer.status == 400 or not shows_credentials(draft), answer.status
     if draft.path in PROTOCOL:
         judge_protocol(draft, answer)
     else:
         judge_page(draft, answer)
+
+
+def shows_credentials(draft: Draft) -> bool:
+    query = joined(draft.query).decode("latin-1")
+    is_ours = draft.path.startswith(exposed_credentials.PLACES)
+    return is_ours and bool(exposed_credentials.look(query).parameters)
+
+
+# Refused requests of these grants are audited, devices that wait are counted with, and so are wrong
+# user codes, in the session.
+NOTED = (b"user-reference", b"grant_type=password", b"jwt-bearer", b"device_code")
+
+
+def is_noted(draft: Draft) -> bool:
+    is_of_grant = draft.path == "/oauth2/token" and any(part in draft.body for part in NOTED)
+    # Why a JWT of somebody else was refused; and one that was right is spent.
+    has_assertion = b"assertion=" in draft.body
+    return is_of_grant or has_assertion or draft.path == "/oauth2/device"
 
 
 ERROR_CODE = re.compile(r"[a-z_]+")
@@ -652,8 +803,21 @@ DESCRIPTION = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]+")
 
 
 def judge_protocol(draft: Draft, answer: Answer) -> None:
-    assert answer.status in {200, 400, 401, 403, 405}, answer.status
+    assert answer.status in {200, 204, 304, 400, 401, 403, 404, 405}, answer.status
     if answer.status == 200:
+        return
+    if answer.status == 304:
+        # It was asked whether the keys have changed.
+        assert (draft.path, answer.body) == ("/.well-known/jwks.json", b"")
+        return
+    if answer.status == 204:
+        # The gateway's way to hear of an inactive token.
+        assert (draft.path, answer.body) == ("/oauth2/introspect", b"")
+        return
+    if answer.status == 404:
+        # Not from inside, so it is not there.
+        assert draft.path == INTERNAL
+        assert draft.method.upper() == "HEAD" or json.loads(answer.body)["error"] == "not_found"
         return
     assert answer.headers["Content-Type"] == "application/json"
     assert answer.headers["Cache-Control"] == "no-store"
@@ -694,6 +858,32 @@ def house(db, settings) -> House:
     shop(post_logout_redirect_uris=GOODBYE_URI, flags={"consent": "remember"})
     batch()
     gateway()
+    client(
+        *("legacy", "openid", "email"),
+        client_type="public",
+        grant_types=["password", DEVICE],
+        brand=brand(),
+        login_services=[login_service()],
+        flags={"allow_password_grant": True},
+    )
+    LoginService.objects.create(name="corporate", kind=LoginService.Kind.CORPORATE)
+    client(
+        *("helpdesk", "openid"),
+        grant_types=["client_credentials", EXCHANGE],
+        flags={
+            "on_behalf_of_login_services": ["acme-web", "corporate"],
+            "on_behalf_of_scopes": ["openid"],
+            "on_behalf_of_unknown_users": "create",
+        },
+    )
+    trust(CORPORATE, algorithms=["ES256"])
+    portal()
+    post("/oauth2/token", {"grant_type": BEARER, "assertion": CORPORATE.sign()}, **basic("portal"))
+    client(
+        *("robot", "orders.read", "introspection"),
+        grant_types=["client_credentials"],
+        jwks=ROBOT.jwks,
+    )
     shopper = Shopper()
     page = shopper.sign_in(shopper.authorize(max_age="3600"))
     allowed = shopper.browser.post(page.headers["Location"], {"decision": "allow"})
@@ -703,8 +893,25 @@ def house(db, settings) -> House:
     client_token = post("/oauth2/token", grant, **basic("batch")).json()["access_token"]
     # The first use of a secret is recorded; the next one within minutes is not.
     post("/oauth2/introspect", {"token": client_token}, **basic("gateway"))
+    post("/oauth2/token", grant, **basic("helpdesk"))
     session = shopper.browser.cookies[SESSION].value
-    return House(shopper.code(), tokens, client_token, f"{SESSION}={session}")
+    return House(
+        code=shopper.code(),
+        tokens=tokens,
+        client_token=client_token,
+        cookie=f"{SESSION}={session}",
+        external_id=User.objects.get(login_service__name="acme-web").external_id,
+        **devices_of(shopper),
+    )
+
+
+def devices_of(shopper: Shopper) -> dict[str, str]:
+    """One that the user has approved, and one that waits."""
+    ask = {"client_id": "legacy", "scope": "openid"}
+    first, second = (post("/oauth2/device_authorization", ask).json() for _ in range(2))
+    page = first["verification_uri_complete"].removeprefix("http://127.0.0.1:8000")
+    assert shopper.browser.post(page, {"decision": "allow"}).status_code == 200
+    return {"approved_device": first["device_code"], "user_code": second["user_code"]}
 
 
 seeds = pytest.mark.parametrize("seed", SEEDS)
@@ -796,7 +1003,9 @@ def test_what_once_went_wrong(house, case):
     assert fault is None, fault
 
 
-FORMS = pytest.mark.parametrize("path", ["/oauth2/token", "/oauth2/introspect", "/oauth2/revoke"])
+FORMS = pytest.mark.parametrize(
+    "path", ["/oauth2/token", "/oauth2/introspect", "/oauth2/revoke", INTERNAL]
+)
 
 
 @FORMS
@@ -827,13 +1036,15 @@ def test_a_malformed_form_is_refused_before_all_else(house, path, change, descri
         "error": "invalid_request",
         "error_description": description,
     }
-    assert (answer.status, answer.rows_written) == (400, 0)
+    assert (answer.status, answer.rows_written) == (400, int(description.startswith("Credentials")))
 
 
 @pytest.mark.parametrize(
     ("path", "allowed"),
     [
         *((path, "POST") for path in ("/oauth2/token", "/oauth2/introspect", "/oauth2/revoke")),
+        (INTERNAL, "POST"),
+        ("/oauth2/device_authorization", "POST"),
         ("/oauth2/userinfo", "GET, POST"),
         *((path, "GET, HEAD") for path in sorted(PROTOCOL) if path.startswith("/.well-known/")),
         *((path, "GET, HEAD, POST") for path in ("/oauth2/logout",)),

@@ -66,6 +66,9 @@ class World:
     def introspect(self) -> requests.Response:
         return self.post(GATEWAY, "introspect", token=self.client_token)
 
+    def begin_device(self) -> requests.Response:
+        return self._ask("POST", "/oauth2/device_authorization", data={"client_id": "acme-tv"})
+
     def exchange(self) -> requests.Response:
         types = {"subject_token_type": ACCESS_TOKEN_TYPE}
         token = self.client_token
@@ -98,6 +101,7 @@ PROTOCOL: dict[str, tuple[Ask, int]] = {
     "introspect": (World.introspect, 200),
     "revoke": (lambda world: world.post(BATCH, "revoke", token="at_of_nobody"), 200),
     "userinfo": (World.userinfo, 200),
+    "device authorization": (World.begin_device, 200),
 }
 PAGES: dict[str, tuple[Ask, int]] = {
     "authorize": (lambda world: world.get("/oauth2/authorize", **AUTHORIZATION), 303),
@@ -105,6 +109,7 @@ PAGES: dict[str, tuple[Ask, int]] = {
     "consent": (lambda world: world.get("/consent", **AUTHORIZATION), 200),
     "logout": (lambda world: world.get("/oauth2/logout", client_id=SHOP.client_id), 303),
     "sign-out": (lambda world: world.get("/sign-out", client_id=SHOP.client_id), 200),
+    "device": (lambda world: world.get("/oauth2/device", user_code="BBBB-BBBB"), 400),
     "admin": (lambda world: world.get("/admin/"), 302),
     "admin login": (lambda world: world.get("/admin/login/"), 200),
 }

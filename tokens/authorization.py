@@ -122,8 +122,7 @@ def grant(request: AuthorizationRequest, user: User, auth_time: datetime) -> Htt
     """Sends the user back with a code. What a user consented to is frozen to the list they saw."""
     oauth = request.oauth
     oauth.user, oauth.auth_time = user, auth_time
-    if request.client.effective_flags.consent != "never":
-        oauth.stored_scope = scopes.freeze(request.client, request.scope)
+    oauth.stored_scope = scopes.as_granted(request.client, request.scope)
     with transaction.atomic():
         code = backend().server.response_types["code"].create_authorization_code(oauth)
     return redirect(_location(oauth, code=code["code"]))

@@ -19,11 +19,14 @@ from clients_admin.models import ClientSecret
 from idp import metrics
 from idp.audit.models import AUDIT_EVENTS
 from idp.audit.record import known as known_of_audit
+from idp.expiry_warnings import ExpiryWarning
 from idp.partitioning import partitions
 from idp.partitioning.tables import PartitionedTable
+from idp.spent_assertions import SpentAssertion
 from tokens import rows
 from tokens.identifiers import ACCESS_TOKENS, AUTHORIZATION_CODES, REFRESH_TOKENS, TOKEN_TABLES
 from tokens.keys.models import SigningKey
+from tokens.models import DeviceAuthorization
 
 log = logging.getLogger(__name__)
 
@@ -114,6 +117,8 @@ def _rows_of(
 
 SECRETS_KEPT = timedelta(days=90)
 KEYS_KEPT = timedelta(days=365)
+# From the warning on, not from the end: what has ended and stays is warned of once a year.
+WARNINGS_KEPT = timedelta(days=365)
 
 RULES: dict[str, Rule] = dict([
     _partitions_of(ACCESS_TOKENS, "until the day is over in which they expire"),
@@ -122,8 +127,13 @@ RULES: dict[str, Rule] = dict([
     _partitions_of(AUDIT_EVENTS, "IDP_AUDIT_DAYS after the month of the event"),
     _rows_of(LogEntry, "IDP_AUDIT_DAYS", lambda now: Q(action_time__lte=now - AUDIT_EVENTS.keep)),
     _rows_of(Session, "until they expire", lambda now: Q(expire_date__lte=now)),
+    _rows_of(SpentAssertion, "until a minute after they expire",
+             lambda now: Q(forget_at__lte=now)),
+    _rows_of(DeviceAuthorization, "until they expire", lambda now: Q(expires_at__lte=now)),
     _rows_of(ClientSecret, "90 days after their end",
              lambda now: Q(expires_at__lte=now - SECRETS_KEPT)),
+    _rows_of(ExpiryWarning, "a year after the warning",
+             lambda now: Q(warned_at__lte=now - WARNINGS_KEPT)),
     _rows_of(SigningKey, "a year after they were retired",
              lambda now: Q(retired_at__lte=now - KEYS_KEPT)),
 ])  # fmt: skip
@@ -145,6 +155,7 @@ BOUNDED = {
     "django_migrations": "one for each migration",
     "idp_localaccount": "one for each person with a local password",
     "idp_loginservice": "configuration",
+    "idp_trustedissuer": "configuration",
     "idp_user": "one for each person who has ever signed in",
     "idp_user_groups": "operators",
     "idp_user_user_permissions": "operators",

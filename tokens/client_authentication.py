@@ -6,19 +6,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+from django.utils import timezone
+
 from clients_admin import secrets
 from clients_admin.models import Client
+from tokens import private_key_jwt
+from tokens.assertions import Unverified
 from tokens.errors import InvalidClient, InvalidRequest, UnauthorizedClient
 
-METHODS = ("client_secret_basic", "client_secret_post", "none")
+METHODS = ("client_secret_basic", "client_secret_post", private_key_jwt.METHOD, "none")
 
 
 @dataclass(frozen=True, slots=True)
 class Presented:
-    """What a request says about its client; `secret` is None where it shows none."""
+    """What a request says about its client; a secret or an assertion is None where it has none."""
 
     client_id: str
     secret: str | None
+    assertion: Unverified | None = None
 
 
 def authenticate(parameters: Mapping[str, str], authorization: str = "") -> Client:
@@ -32,8 +37,11 @@ def authenticate(parameters: Mapping[str, str], authorization: str = "") -> Clie
     if client is None or not client.is_active:
         raise InvalidClient(reason=f"unknown or inactive client {presented.client_id[:100]!r}")
     if not client.is_confidential:
-        if presented.secret is not None:
-            raise InvalidClient(reason="a public client showed a secret")
+        if presented.secret is not None or presented.assertion is not None:
+            raise InvalidClient(reason="a public client showed a secret or an assertion")
+        return client
+    if presented.assertion is not None:
+        private_key_jwt.prove(client, presented.assertion, timezone.now())
         return client
     if presented.secret is None:
         raise InvalidClient(reason="no secret shown")
@@ -55,14 +63,27 @@ def read(parameters: Mapping[str, str], authorization: str) -> Presented:
     in_body = Presented(parameters.get("client_id", ""), parameters.get("client_secret"))
     if authorization:
         in_header = _read_basic(authorization)
-        if in_body.secret is not None:
+        if in_body.secret is not None or private_key_jwt.is_in(parameters):
             raise InvalidRequest("Use one method of client authentication, not two.")
         if in_body.client_id and in_body.client_id != in_header.client_id:
             raise InvalidRequest("The client_id differs from the authenticated client.")
         return in_header
+    if private_key_jwt.is_in(parameters):
+        return _read_assertion(parameters, in_body)
     if not in_body.client_id:
         raise InvalidClient(reason="no client named")
     return in_body
+
+
+def _read_assertion(parameters: Mapping[str, str], in_body: Presented) -> Presented:
+    if in_body.secret is not None:
+        raise InvalidRequest("Use one method of client authentication, not two.")
+    assertion = private_key_jwt.read(parameters)
+    # RFC 7521 section 4.2: the client_id is "unnecessary", and "MUST identify the same client as is
+    # identified by the client assertion".
+    if in_body.client_id and in_body.client_id != assertion.subject:
+        raise InvalidRequest("The client_id differs from the authenticated client.")
+    return Presented(assertion.subject, None, assertion)
 
 
 def _read_basic(authorization: str) -> Presented:

@@ -108,6 +108,39 @@ class AccessDenied(ProtocolError):
     description = "The user or the server refused."
 
 
+class AuthorizationPending(ProtocolError):
+    """RFC 8628 section 3.5."""
+
+    error = "authorization_pending"
+    description = "The user has not decided yet."
+
+
+class SlowDown(ProtocolError):
+    """RFC 8628 section 3.5: "the interval MUST be increased by 5 seconds"."""
+
+    error = "slow_down"
+    description = "The user has not decided yet. Wait five seconds more between requests."
+
+
+class ExpiredToken(ProtocolError):
+    """RFC 8628 section 3.5."""
+
+    error = "expired_token"
+    description = "The device_code has expired. Ask for a new one."
+
+
+class TemporarilyUnavailable(ProtocolError):
+    """A login service could not answer. RFC 9110 section 15.6.4: with Retry-After, in seconds."""
+
+    error = "temporarily_unavailable"
+    status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    description = "The login service cannot be reached. Try again in a moment."
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return super().headers | {"Retry-After": "5"}
+
+
 class LoginRequired(ProtocolError):
     """OpenID Connect Core 1.0 section 3.1.2.6."""
 

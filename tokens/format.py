@@ -25,6 +25,7 @@ class Prefix(StrEnum):
     ACCESS_TOKEN = "at"
     REFRESH_TOKEN = "rt"
     AUTHORIZATION_CODE = "ac"
+    DEVICE_CODE = "dc"
 
 
 @dataclass(frozen=True, slots=True)

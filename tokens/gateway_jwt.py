@@ -2,19 +2,19 @@
 gateway (RFC 9068 profile)."""
 
 import secrets
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from django.conf import settings
 
-from clients_admin.models import scope_group_members
+from clients_admin.models import Client, scope_group_members
 from clients_admin.scopes import expand
 from tokens import payload, policy, scopes
 from tokens.errors import InvalidScope
 from tokens.introspection.check import Living
 from tokens.keys import ring
+from tokens.models import AccessToken
 
-ALGORITHM = "ES256"
 TYPE = "at+jwt"  # RFC 9068 section 2.1
 
 
@@ -26,26 +26,42 @@ class GatewayJWT:
 
 
 def make(
-    living: Living, *, audience: str, now: datetime, requested_scope: list[str] | None = None
+    living: Living, *, requester: Client, now: datetime, requested_scope: list[str] | None = None
 ) -> GatewayJWT:
-    """Signs what is known of a living token. Raises InvalidScope for a scope that it lacks."""
-    names = living.scopes
+    """Signs what is known of a living token, for the services that `requester` passes it to: the
+    audience and the algorithm are its flags. Raises InvalidScope for a scope that the token lacks.
+    """
     if requested_scope:
         names = expand(requested_scope, scope_group_members())
         if not names <= living.scopes:
             raise InvalidScope(reason="wider than the subject token")
+        # What is said about the user is narrowed with it.
+        living = replace(living, scopes=names)
     expires_at = policy.jwt_expires_at(living.client.effective_flags, now, living.token.expires_at)
+    flags = requester.effective_flags
     claims = {
         **payload.user_claims(living),
         **payload.context(living),
         "iss": settings.PUBLIC_URL,
         "sub": living.subject,
-        "aud": audience,
+        "aud": flags.jwt_audience,
         "client_id": living.client.client_id,
-        "scope": scopes.as_text(names),
+        "scope": scopes.as_text(living.scopes),
         "iat": int(now.timestamp()),
         "exp": int(expires_at.timestamp()),
         "jti": secrets.token_urlsafe(12),
     }
-    encoded = ring.current().signer(ALGORITHM).sign(claims, typ=TYPE)
+    encoded = ring.current().signer(flags.jwt_alg).sign(claims, typ=TYPE)
     return GatewayJWT(encoded, claims["scope"], int((expires_at - now).total_seconds()))
+
+
+def of_client(client: Client, stored_scope: str, now: datetime) -> GatewayJWT:
+    """The client's own JWT: the same as for a token of its own, which is never written."""
+    unwritten = AccessToken(
+        client_id=client.pk,
+        scope=stored_scope,
+        issued_at=now,
+        expires_at=now + timedelta(seconds=client.effective_flags.jwt_seconds),
+    )
+    names = scopes.effective(client, stored_scope)
+    return make(Living(unwritten, client, None, names), requester=client, now=now)

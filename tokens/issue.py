@@ -11,10 +11,22 @@ from django.db import connection
 from clients_admin.models import Client, GrantType
 from idp import metrics
 from idp.accounts.models import User
+from idp.partitioning.tables import first_id
 from tokens import policy, reuse
 from tokens.format import Prefix, Reference, TokenFormat
-from tokens.identifiers import ACCESS_TOKENS, AUTHORIZATION_CODES, REFRESH_TOKENS
-from tokens.models import AccessToken, AuthorizationCode, RefreshToken, TokenRow
+from tokens.identifiers import (
+    ACCESS_TOKENS,
+    AUTHORIZATION_CODES,
+    REFRESH_TOKENS,
+    SEQUENCE_NAME,
+)
+from tokens.models import (
+    AccessToken,
+    AuthorizationCode,
+    DeviceAuthorization,
+    RefreshToken,
+    TokenRow,
+)
 from tokens.rows import Rows
 
 access_tokens = Rows(ACCESS_TOKENS, AccessToken)
@@ -27,7 +39,7 @@ def _format() -> TokenFormat:
     return TokenFormat(settings.TOKEN_KEYS)
 
 
-def say(row: TokenRow) -> str:
+def say(row: TokenRow | DeviceAuthorization) -> str:
     """The token of a row. It can be said again and again, though it is stored nowhere."""
     return _format().write(_PREFIXES[type(row)], row.pk, row.nonce)
 
@@ -37,10 +49,11 @@ def hear(prefix: Prefix, token: str) -> Reference | None:
     return _format().read(prefix, token)
 
 
-_PREFIXES: dict[type[TokenRow], Prefix] = {
+_PREFIXES: dict[type[TokenRow | DeviceAuthorization], Prefix] = {
     AccessToken: Prefix.ACCESS_TOKEN,
     RefreshToken: Prefix.REFRESH_TOKEN,
     AuthorizationCode: Prefix.AUTHORIZATION_CODE,
+    DeviceAuthorization: Prefix.DEVICE_CODE,
 }
 
 
@@ -58,6 +71,20 @@ class Login:
     family: int
     auth_time: datetime
     auth_time_is_essential: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Delegation:
+    """A user on whose behalf a client gets a token (RFC 8693); `act` says who acts.
+
+    Where it has an end, no token of it lives longer.
+    """
+
+    client: Client
+    user: User
+    scope: str
+    act: dict[str, Any]
+    ends_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +120,23 @@ def client_token(client: Client, scope: str, now: datetime) -> AccessToken:
     return _access_token(client, now, policy.access_token_expires_at(flags, now), columns)
 
 
+def delegated_token(delegation: Delegation, now: datetime) -> AccessToken:
+    """An access token on behalf of a user who has not signed in.
+
+    It belongs to no login, so it ends with any that the user has at this client, as shared ones do.
+    """
+    client = delegation.client
+    flags = client.effective_flags
+    expires_at = policy.access_token_expires_at(flags, now, family_ends_at=delegation.ends_at)
+    columns = {
+        "client_id": client.pk,
+        "user_id": delegation.user.pk,
+        "scope": delegation.scope,
+        "extra": {"act": delegation.act},
+    }
+    return _access_token(client, now, expires_at, columns)
+
+
 def authorization_code(
     client: Client, user: User, scope: str, now: datetime, **details: Any
 ) -> AuthorizationCode:
@@ -110,8 +154,22 @@ def authorization_code(
     )
 
 
+def new_family(now: datetime) -> int:
+    """A family for a login without an authorization code: an id that no code has or will have.
+
+    It is held by nobody until its first tokens are committed.
+    """
+    with connection.cursor() as cursor:
+        # Codes and all other tokens draw from the same sequence.
+        cursor.execute(
+            f"SELECT %s::bigint | nextval('{SEQUENCE_NAME}')",
+            [first_id(AUTHORIZATION_CODES.bucket_of(now))],
+        )
+        return int(cursor.fetchone()[0])
+
+
 def first_pair(login: Login, now: datetime) -> Pair:
-    """The tokens of a new login. The caller holds the family."""
+    """The tokens of a new login. The caller holds the family, or has just made it."""
     client, flags = login.client, login.client.effective_flags
     columns = {
         "client_id": client.pk,

@@ -44,11 +44,17 @@ def context(living: Living) -> dict[str, Any]:
         claims["login_service"] = living.user.login_service.name
         if auth_time := living.token.auth_time:
             claims["auth_time"] = int(auth_time.timestamp())
+    # RFC 8693 section 4.1: who acts in the user's name.
+    if act := (living.token.extra or {}).get("act"):
+        claims["act"] = act
     return claims
 
 
-def introspection(living: Living, issuer: str) -> dict[str, Any]:
-    """RFC 7662 section 2.2."""
+def introspection(living: Living | None, issuer: str) -> dict[str, Any]:
+    """RFC 7662 section 2.2: "the authorization server MUST NOT include any additional information
+    about an inactive token, including why"."""
+    if living is None:
+        return {"active": False}
     answer = {
         "active": True,
         "iss": issuer,

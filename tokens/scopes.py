@@ -38,6 +38,12 @@ def freeze(client: Client, stored: str) -> str:
     return as_text(effective(client, stored))
 
 
+def as_granted(client: Client, stored: str) -> str:
+    """What a user lets a client have: the list that they see, frozen; for a client of our own,
+    which asks nobody, whatever it has."""
+    return stored if client.effective_flags.consent == "never" else freeze(client, stored)
+
+
 def grantable(client: Client) -> frozenset[str]:
     """What the client may ask for: its scopes, its groups, and what these hold."""
     groups = client.scope_groups.values_list("name", flat=True)

@@ -1,8 +1,9 @@
 """What beat starts, as `idp/celery.py` says: each job is one call, and answers one line of log."""
 
+from clients_admin import expiry
 from idp.jobs import job
 from tokens import caps, cleanup
-from tokens.keys import rotation
+from tokens.keys import resealing, rotation
 
 
 @job("tokens.make_partitions")
@@ -22,7 +23,12 @@ def enforce_caps() -> str:
 
 @job("tokens.rotate_keys")
 def rotate_keys() -> str:
-    return "; ".join(rotation.rotate_due()) or "nothing due"
+    return "; ".join([*rotation.rotate_due(), *resealing.reseal_due()]) or "nothing due"
+
+
+@job("tokens.warn_of_expiry")
+def warn_of_expiry() -> str:
+    return f"{expiry.warn()} warned of"
 
 
 def _counted(counts: dict[str, int]) -> str:

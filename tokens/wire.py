@@ -9,7 +9,8 @@ from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, UnreadablePostError
 from django.views.decorators.csrf import csrf_exempt
 
-from tokens.errors import InvalidRequest, MethodNotAllowed, ProtocolError
+from tokens.errors import InvalidRequest, MethodNotAllowed, ProtocolError, TemporarilyUnavailable
+from tokens.keys.ring import NoSigningKeyError
 
 MAX_BODY_BYTES = 64 * 1024
 MAX_QUERY_BYTES = 16 * 1024
@@ -22,7 +23,7 @@ REPEATABLE = frozenset({"audience", "resource"})
 CREDENTIALS = frozenset(
     {
         "access_token", "actor_token", "assertion", "client_assertion", "client_secret", "code",
-        "code_verifier", "password", "refresh_token", "subject_token", "token",
+        "code_verifier", "device_code", "password", "refresh_token", "subject_token", "token",
     }
 )  # fmt: skip
 
@@ -132,9 +133,13 @@ def endpoint(view: View) -> View:
             response = view(request, *args, **kwargs)
         except ProtocolError as error:
             response = refusal(error)
-        if not response.has_header("Cache-Control"):
-            response["Cache-Control"] = "no-store"
-        response["Pragma"] = "no-cache"
+        except NoSigningKeyError as error:
+            # The ring has logged what is wrong; another instance may have what is missing here.
+            description = "Nothing can be signed with this algorithm right now."
+            response = refusal(TemporarilyUnavailable(description, reason=str(error)))
+        response.headers.setdefault("Cache-Control", "no-store")
+        if "no-store" in response["Cache-Control"]:
+            response["Pragma"] = "no-cache"
         return response
 
     return csrf_exempt(answer)  # No cookie opens these endpoints.

@@ -26,7 +26,7 @@ def test_both_documents_say_the_same(path, settings):
 def test_every_advertised_endpoint_is_there():
     document = Browser().get(PATHS[0]).json()
     urls = [value for name, value in document.items() if name.endswith(("_endpoint", "_uri"))]
-    assert len(urls) == 7
+    assert len(urls) == 8
     for url in urls:
         assert resolve(urlsplit(url).path)
 
@@ -34,7 +34,7 @@ def test_every_advertised_endpoint_is_there():
 def test_the_jwks_holds_public_keys_only_and_may_be_kept_for_a_while():
     answer = Browser().get("/.well-known/jwks.json")
     keys = answer.json()["keys"]
-    assert {key["alg"] for key in keys} == {"ES256", "RS256"}
+    assert {key["alg"] for key in keys} == {"ES256", "RS256", "EdDSA"}
     for key in keys:
         private = {"d", "p", "q", "dp", "dq", "qi", "k"}
         assert not private & set(key)

@@ -91,5 +91,4 @@ def test_knowing_a_public_client_id_opens_nothing(shopper):
 
 def test_a_token_in_the_url_is_refused(shopper):
     answer = shopper.browser.get(f"{PATH}?token=at_x", **basic("gateway"))
-    assert answer.status_code == 405
-    assert answer.headers["Allow"] == "POST"
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")

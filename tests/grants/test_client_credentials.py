@@ -63,7 +63,7 @@ def test_the_secret_may_come_in_the_body():
         (GRANT | {"client_id": "shop"}, {}, 400, "unauthorized_client"),
         (GRANT | {"client_id": "other"}, basic("batch"), 400, "invalid_request"),
         (GRANT | {"client_secret": "twice"}, basic("batch"), 400, "invalid_request"),
-        ({"grant_type": "password"}, basic("batch"), 400, "unsupported_grant_type"),
+        ({"grant_type": "implicit"}, basic("batch"), 400, "unsupported_grant_type"),
         ({"grant_type": "refresh_token"}, basic("batch"), 400, "invalid_request"),
         ({}, basic("batch"), 400, "invalid_request"),
     ],

@@ -110,6 +110,12 @@ def test_a_scope_can_be_narrowed_and_never_widened(shopper):
     assert exchange(token, scope="orders.write").json()["error"] == "invalid_scope"
 
 
+def test_what_is_said_about_the_user_is_narrowed_with_the_scope(shopper):
+    token = shopper.tokens()["access_token"]
+    assert "email" in verified(exchange(token, scope="email").json()["access_token"])
+    assert "email" not in verified(exchange(token, scope="orders.read").json()["access_token"])
+
+
 @pytest.mark.parametrize(
     ("parameters", "error"),
     [

@@ -12,11 +12,11 @@ const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token'
 const parties = {} // configurations by client id
 const logins = {} // what an application keeps between request and callback, by state
 
-async function discover({ issuer, client_id, secret }) {
+async function discover({ issuer, client_id, secret, metadata = {} }) {
   const authentication = secret ? client.ClientSecretBasic(secret) : client.None()
   const execute = [client.allowInsecureRequests, client.enableNonRepudiationChecks]
   parties[client_id] = await client.discovery(
-    new URL(issuer), client_id, {}, authentication, { execute },
+    new URL(issuer), client_id, metadata, authentication, { execute },
   )
   // Its own additions are methods, which JSON leaves out.
   return parties[client_id].serverMetadata()

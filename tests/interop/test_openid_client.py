@@ -93,7 +93,7 @@ def test_discovery_says_what_this_server_does(metadata: dict[str, Any], issuer: 
     assert lists["response_modes_supported"] == {"query"}
     assert lists["code_challenge_methods_supported"] == {"S256"}
     assert lists["subject_types_supported"] == {"public"}
-    assert lists["id_token_signing_alg_values_supported"] == {"RS256", "ES256"}
+    assert lists["id_token_signing_alg_values_supported"] == {"RS256", "ES256", "EdDSA"}
     assert lists["prompt_values_supported"] == {"none", "login", "consent", "select_account"}
     assert lists["scopes_supported"] >= {"openid", "profile", "email"}
     assert lists["claims_supported"] >= {"sub", "name", "email"}
@@ -355,6 +355,25 @@ def test_a_batch_job_gets_a_token_and_the_gateway_its_jwt(party: RelyingParty, i
     }
     assert (claims["sub"], claims["client_id"]) == ("demo-batch", "demo-batch")
     assert (claims["iss"], claims["scope"]) == (issuer, own["scope"])
+
+
+def test_an_introspection_that_is_signed_says_the_same(party: RelyingParty, issuer: str) -> None:
+    """RFC 9701; the library checks type, issuer, audience and, as it was told to, signature."""
+    gateway = demo.client("demo-gateway")
+    own = party.ask("client_credentials", client_id="demo-batch")
+    plain = party.ask("introspect", client_id=gateway.client_id, token=own["access_token"])
+    with RelyingParty(party.node) as other:
+        other.ask(
+            "discover",
+            issuer=issuer,
+            client_id=gateway.client_id,
+            secret=gateway.secret,
+            metadata={"introspection_signed_response_alg": "ES256"},
+        )
+        asked = {"client_id": gateway.client_id}
+        assert plain["active"] is True
+        assert other.ask("introspect", token=own["access_token"], **asked) == plain
+        assert other.ask("introspect", token="at_made-up", **asked) == {"active": False}
 
 
 @pytest.mark.parametrize("client_id", ["demo-batch", "nobody-known"])

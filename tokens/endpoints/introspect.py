@@ -1,13 +1,14 @@
-"""`/oauth2/introspect` (RFC 7662), for confidential clients that have the scope `introspection`."""
+"""`/oauth2/introspect` (RFC 7662, RFC 9701), for confidential clients that have the scope
+`introspection`."""
 
-from django.conf import settings
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from tokens import issue, payload, scopes, wire
+from tokens import issue, scopes, wire
 from tokens.client_authentication import authenticate_confidential
 from tokens.errors import InvalidRequest, UnauthorizedClient
 from tokens.format import Prefix
+from tokens.introspection import answers
 from tokens.introspection.check import living
 
 
@@ -18,7 +19,7 @@ class MayNotIntrospect(UnauthorizedClient):
 
 
 @wire.endpoint
-def introspect(request: HttpRequest) -> JsonResponse:
+def introspect(request: HttpRequest) -> HttpResponse:
     parameters = wire.read_form(request)
     client = authenticate_confidential(parameters, request.META.get("HTTP_AUTHORIZATION", ""))
     if scopes.INTROSPECTION not in client.allowed_scopes():
@@ -26,9 +27,5 @@ def introspect(request: HttpRequest) -> JsonResponse:
     if "token" not in parameters:
         raise InvalidRequest("token is missing.")
     reference = issue.hear(Prefix.ACCESS_TOKEN, parameters["token"])
-    found = living(reference, timezone.now())
-    # RFC 7662 section 2.2: "the authorization server MUST NOT include any additional information
-    # about an inactive token, including why".
-    return JsonResponse(
-        payload.introspection(found, settings.PUBLIC_URL) if found else {"active": False}
-    )
+    now = timezone.now()
+    return answers.answer(request, living(reference, now), client, now)

@@ -10,7 +10,9 @@ from django.views.decorators.debug import sensitive_post_parameters
 
 from branding.forms import SignInForm
 from branding.pages import render_page
+from clients_admin.models import Client
 from idp.accounts.login import Authenticated, sign_in
+from idp.accounts.models import User
 from idp.accounts.outcomes import Unavailable
 from tokens import authorization, id_token
 from tokens.authorization import AuthorizationRequest
@@ -25,43 +27,47 @@ from tokens.interaction.pages import about_authorization, let_form_end_at
 def sign_in_page(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
     if request.method != "POST":
         hint = asked.parameters.get("login_hint", "")[:255]
-        return _page(request, asked, SignInForm(initial={"username": hint}))
+        page = sign_in_form(request, asked.client, SignInForm(initial={"username": hint}))
+        return let_form_end_at(page, asked.redirect_uri)
+    user = user_or_form(request, asked.client)
+    if isinstance(user, HttpResponse):
+        return let_form_end_at(user, asked.redirect_uri)
+    if not id_token.hint_fits(asked.parameters.get("id_token_hint"), user.sub):
+        # OpenID Connect Core 1.0 section 3.1.2.1: "MUST return an error, such as
+        # login_required", where somebody else signs in than the hint is about.
+        return authorization.refuse(asked, LoginRequired())
+    session.begin(request, user)
+    return authorization.redirect(f"{authorization.PATH}?{asked.query_after_sign_in()}")
+
+
+def user_or_form(request: HttpRequest, client: Client) -> User | HttpResponse:
+    """Who has proved who they are with a posted form; else the form again, and what was wrong."""
     form = SignInForm(request.POST)
     if not form.is_valid():
-        return _page(request, asked, form, status=400)
+        return sign_in_form(request, client, form, status=400)
     outcome = sign_in(
-        asked.client.ordered_login_services(),
+        client.ordered_login_services(),
         form.cleaned_data["username"],
         form.cleaned_data["password"],
     )
     if isinstance(outcome, Authenticated):
-        if not id_token.hint_fits(asked.parameters.get("id_token_hint"), outcome.user.sub):
-            # OpenID Connect Core 1.0 section 3.1.2.1: "MUST return an error, such as
-            # login_required", where somebody else signs in than the hint is about.
-            return authorization.refuse(asked, LoginRequired())
-        session.begin(request, outcome.user)
-        return authorization.redirect(f"{authorization.PATH}?{asked.query_after_sign_in()}")
+        return outcome.user
     if isinstance(outcome, Unavailable):
-        return _page(request, asked, form, outcome="unavailable", status=503)
-    return _page(request, asked, form, outcome="refused", status=401)
+        return sign_in_form(request, client, form, outcome="unavailable", status=503)
+    return sign_in_form(request, client, form, outcome="refused", status=401)
 
 
-def _page(
-    request: HttpRequest,
-    asked: AuthorizationRequest,
-    form: SignInForm,
-    *,
-    outcome: str = "",
-    status: int = 200,
+def sign_in_form(
+    request: HttpRequest, client: Client, form: SignInForm, *, outcome: str = "", status: int = 200
 ) -> HttpResponse:
-    response = render_page(
+    """The page, for any page of ours that needs a user of the client; it posts to that page."""
+    return render_page(
         request,
         "branding/sign_in.html",
-        asked.client.brand,
+        client.brand,
         status=status,
-        title=asked.client.name or asked.client.client_id,
-        client_name=asked.client.name or asked.client.client_id,
+        title=client.name or client.client_id,
+        client_name=client.name or client.client_id,
         form=form,
         outcome=outcome,
     )
-    return let_form_end_at(response, asked.redirect_uri)

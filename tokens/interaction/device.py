@@ -1,0 +1,160 @@
+"""`/oauth2/device` (RFC 8628 section 3.3): the user types a device's code, signs in, and decides.
+
+One address for all three, told apart by what is posted. The code is in the query, as it is in the
+`verification_uri_complete` that a device shows as a QR code.
+"""
+
+from datetime import timedelta
+from urllib.parse import urlencode
+
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.csrf import csrf_protect
+from django.views.decorators.debug import sensitive_post_parameters
+
+from branding.forms import SignInForm, UserCodeForm
+from branding.pages import render_page
+from clients_admin.models import Scope
+from tokens import authorization, devices, scopes, wire
+from tokens.endpoints.device_authorization import PAGE
+from tokens.errors import ProtocolError
+from tokens.interaction import session
+from tokens.interaction.pages import bad_request_page
+from tokens.interaction.session import Visitor
+from tokens.interaction.sign_in import sign_in_form, user_or_form
+from tokens.models import DeviceAuthorization
+
+# RFC 8628 section 5.1: "the server SHOULD rate-limit user code attempts". A code is one of 20^8,
+# 34.6 bits, for ten minutes: ten attempts hit a given one in 2^31 cases. Who throws the session
+# away and tries a thousand codes a second all the time, 2^19 of them, hits it in 2^15, and gains
+# nothing that is the user's: the device is then signed in as the attacker.
+ATTEMPTS = 10
+ATTEMPTS_PERIOD = timedelta(minutes=10)
+_WRONG_CODES = "wrong_user_codes"
+
+
+@sensitive_post_parameters("password")
+@csrf_protect
+def device_page(request: HttpRequest) -> HttpResponse:
+    try:
+        wire.require_method(request, "GET", "HEAD", "POST")
+        parameters = wire.read_query(request)
+    except ProtocolError as error:
+        return bad_request_page(request, error)
+    is_typed = request.method == "POST" and "user_code" in request.POST
+    in_query = parameters if "user_code" in parameters else None
+    form = UserCodeForm(request.POST if is_typed else in_query)
+    if not form.is_bound:
+        return _code_page(request, form)
+    device = _device_or_page(request, form)
+    if isinstance(device, HttpResponse):
+        return device
+    if is_typed:
+        return _redirect_to_itself(device)
+    visitor = session.visitor_for(request, device.client)
+    return _decide(request, device, visitor) if visitor else _sign_in(request, device)
+
+
+def _device_or_page(request: HttpRequest, form: UserCodeForm) -> DeviceAuthorization | HttpResponse:
+    """The device that waits for its user; else the first page again, and what was wrong."""
+    if has_guessed_enough(request):
+        return _code_page(request, UserCodeForm(), problem="too_many", status=429)
+    if not form.is_valid():
+        return _code_page(request, form, status=400)
+    device = devices.waiting(form.cleaned_data["user_code"], timezone.now())
+    if device is None:
+        count_wrong_code(request)
+        return _code_page(request, form, problem="wrong", status=400)
+    return device
+
+
+def _code_page(
+    request: HttpRequest, form: UserCodeForm, *, problem: str = "", status: int = 200
+) -> HttpResponse:
+    """Nobody knows yet whose device it is, so the page has no brand."""
+    return render_page(
+        request,
+        "branding/device_code.html",
+        None,
+        status=status,
+        title=_("Connect a device"),
+        form=form,
+        problem=problem,
+    )
+
+
+def _sign_in(request: HttpRequest, device: DeviceAuthorization) -> HttpResponse:
+    if request.method != "POST":
+        return sign_in_form(request, device.client, SignInForm())
+    user = user_or_form(request, device.client)
+    if isinstance(user, HttpResponse):
+        return user
+    session.begin(request, user)
+    return _redirect_to_itself(device)
+
+
+def _decide(request: HttpRequest, device: DeviceAuthorization, visitor: Visitor) -> HttpResponse:
+    """RFC 8628 section 5.4: an attacker may have started the device, so all users are asked, also
+    those of our own clients, and the page shows the code to compare."""
+    now, client = timezone.now(), device.client
+    decision = request.POST.get("decision") if request.method == "POST" else None
+    if decision == "allow":
+        is_done = devices.approve(device, visitor.user, visitor.auth_time, now)
+    elif decision == "deny":
+        is_done = devices.deny(device, visitor.user, now)
+    else:
+        return _confirm_page(request, device, visitor)
+    if not is_done:
+        return _code_page(request, UserCodeForm(), problem="wrong", status=400)
+    return render_page(
+        request,
+        "branding/device_done.html",
+        client.brand,
+        title=_("Your device is connected") if decision == "allow" else _("You refused the device"),
+        client_name=client.name or client.client_id,
+        is_connected=decision == "allow",
+    )
+
+
+def _confirm_page(
+    request: HttpRequest, device: DeviceAuthorization, visitor: Visitor
+) -> HttpResponse:
+    client = device.client
+    asked = scopes.effective(client, device.scope)
+    return render_page(
+        request,
+        "branding/device_confirm.html",
+        client.brand,
+        title=client.name or client.client_id,
+        client_name=client.name or client.client_id,
+        user_name=visitor.user.get_full_name(),
+        user_code=devices.shown(device.user_code),
+        # Who the user is comes first, whatever the alphabet says.
+        scopes=sorted(
+            Scope.objects.filter(name__in=asked),
+            key=lambda scope: (scope.name != scopes.OPENID, scope.name),
+        ),
+    )
+
+
+def _redirect_to_itself(device: DeviceAuthorization) -> HttpResponse:
+    query = urlencode({"user_code": devices.shown(device.user_code)})
+    return authorization.redirect(f"{PAGE}?{query}")
+
+
+# --- Wrong codes ----------------------------------------------------------------------------------
+
+
+def has_guessed_enough(request: HttpRequest) -> bool:
+    return len(_wrong_codes(request)) >= ATTEMPTS
+
+
+def count_wrong_code(request: HttpRequest) -> None:
+    request.session[_WRONG_CODES] = [*_wrong_codes(request), timezone.now().timestamp()]
+
+
+def _wrong_codes(request: HttpRequest) -> list[float]:
+    """When this browser has sent wrong codes of late."""
+    earliest = (timezone.now() - ATTEMPTS_PERIOD).timestamp()
+    return [moment for moment in request.session.get(_WRONG_CODES, []) if moment > earliest]
