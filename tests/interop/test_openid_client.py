@@ -83,6 +83,7 @@ def test_discovery_says_what_this_server_does(metadata: dict[str, Any], issuer: 
         "revocation_endpoint": f"{issuer}/oauth2/revoke",
         "userinfo_endpoint": f"{issuer}/oauth2/userinfo",
         "end_session_endpoint": f"{issuer}/oauth2/logout",
+        "device_authorization_endpoint": f"{issuer}/oauth2/device_authorization",
         "jwks_uri": f"{issuer}/.well-known/jwks.json",
         "claims_parameter_supported": False,
         "request_parameter_supported": False,
