@@ -1,7 +1,10 @@
 """Clients, their secrets, and the scopes and scope groups that they may use."""
 
+import dataclasses
 import re
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
 from urllib.parse import urlsplit
 
 from django.contrib.postgres.fields import ArrayField
@@ -137,6 +140,32 @@ _URI_LISTS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a request asks of a client, read once; see `directory`."""
+
+    flags: ClientFlags
+    allowed_scopes: frozenset[str]
+    grantable_scopes: frozenset[str]
+    scope_groups: Mapping[str, list[str]]
+    secrets: "tuple[ClientSecret, ...]"
+    # What stored scopes have been found to stand for; `tokens.scopes` keeps it.
+    opened: dict[str, frozenset[str]] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def of(cls, client: "Client", scope_groups: Mapping[str, list[str]]) -> Self:
+        scopes = client.scopes.values_list("name", flat=True)
+        groups = client.scope_groups.values_list("name", flat=True)
+        allowed = expand([*scopes, *groups], scope_groups)
+        return cls(
+            flags=ClientFlags.of(client.flags),
+            allowed_scopes=allowed,
+            grantable_scopes=allowed | frozenset(groups),
+            scope_groups=scope_groups,
+            secrets=tuple(client.secrets.all()),
+        )
+
+
 class Client(AbstractApplication):
     """An application registered here. Extends the toolkit's application; see decision 0004."""
 
@@ -180,11 +209,19 @@ class Client(AbstractApplication):
         help_text="Where they are read, in place of a JWKS.",
     )
 
+    known: Known | None = None
+
     class Meta(AbstractApplication.Meta):
         ordering: ClassVar = ["client_id"]
 
     def __str__(self) -> str:
         return self.name or self.client_id
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Raises TypeError for a known client, which other threads share."""
+        if self.known is not None:
+            raise TypeError("A client of the directory is read by all and saved by nobody.")
+        super().save(*args, **kwargs)
 
     def clean(self) -> None:
         """Checks what one row can say; everything wrong is reported, each beside its field."""
@@ -220,7 +257,7 @@ class Client(AbstractApplication):
 
     @property
     def effective_flags(self) -> ClientFlags:
-        return ClientFlags.of(self.flags)
+        return self.known.flags if self.known else ClientFlags.of(self.flags)
 
     def allows_grant_type(self, *grant_types: str) -> bool:
         return any(grant_type in self.grant_types for grant_type in grant_types)
@@ -235,13 +272,9 @@ class Client(AbstractApplication):
     def post_logout_redirect_uri_allowed(self, uri: str) -> bool:
         return _matches_exactly(uri, self.post_logout_redirect_uris.split())
 
-    def allowed_scopes(self) -> frozenset[str]:
-        """Every scope that this client may have now, its groups opened; three queries."""
-        names = [
-            *self.scopes.values_list("name", flat=True),
-            *self.scope_groups.values_list("name", flat=True),
-        ]
-        return expand(names, scope_group_members())
+    def read(self) -> Known:
+        """What is known of this client, or is now read anew."""
+        return self.known or Known.of(self, scope_group_members())
 
     def ordered_login_services(self) -> models.QuerySet:
         """The enabled login services, in the order in which passwords are tried."""

@@ -9,6 +9,7 @@ import hmac
 import secrets
 from datetime import datetime, timedelta
 from functools import cache
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -19,6 +20,7 @@ from clients_admin.models import Client, ClientSecret
 from idp import expiry_warnings, notifications
 from idp.audit.record import record
 from idp.audit.tags import Tag
+from idp.database import statements
 
 PREFIX = "cs_"
 LIVE_AT_ONCE = 2
@@ -52,7 +54,15 @@ def digest(secret: str) -> tuple[bytes, bytes]:
 def live(client: Client, now: datetime | None = None) -> list[ClientSecret]:
     """The secrets that open this client now, newest first."""
     now = now or timezone.now()
+    if client.known is not None:
+        secrets = client.known.secrets
+        return [known for known in secrets if known.expires_at is None or known.expires_at > now]
     return list(client.secrets.filter(Q(expires_at=None) | Q(expires_at__gt=now)))
+
+
+def ends(client: Client, now: datetime | None = None) -> list[datetime]:
+    """When the secrets that open this client now will end, as far as an end is set."""
+    return [known.expires_at for known in live(client, now) if known.expires_at]
 
 
 def add(
@@ -174,8 +184,11 @@ def verify(client: Client, secret: str, *, now: datetime | None = None) -> bool:
     if used is None:
         return False
     if used.last_used_at is None or used.last_used_at < now - LAST_USE_RESOLUTION:
-        key_id, value = digest(secret)  # A use also moves the hash to the newest key.
-        ClientSecret.objects.filter(pk=used.pk, last_used_at=used.last_used_at).update(
-            last_used_at=now, key_id=key_id, digest=value
-        )
+        statements.require_django()
+        values: dict[str, Any] = {"last_used_at": now}
+        key_id, value = digest(secret)
+        if bytes(used.key_id) != key_id:  # A use also moves the hash to the newest key.
+            values |= {"key_id": key_id, "digest": value}
+        ClientSecret.objects.filter(pk=used.pk, last_used_at=used.last_used_at).update(**values)
+        used.last_used_at = now
     return True

@@ -279,6 +279,17 @@ class Environment(BaseSettings):
         le=3650,
     )
 
+    introspection_cache_seconds: float = _setting(
+        "State",
+        "seconds",
+        "How long a process may say an answer about a token again without asking the database; "
+        "revocation is heard at once all the same. 0 switches it off.",
+        default=10,
+        shown_default="10",
+        ge=0,
+        le=60,
+    )
+
     secret_keys: Annotated[tuple[SecretStr, ...], BeforeValidator(_parse_secret_keys)] = _setting(
         "Keys",
         "list of secrets",
@@ -335,7 +346,7 @@ class Environment(BaseSettings):
     threads: int = _setting(
         "Web server",
         "number",
-        "Threads of each process; each may hold one database connection.",
+        "Threads of each process; each may hold two database connections, and the process one more.",
         default=8,
         ge=1,
         le=256,

@@ -21,6 +21,7 @@ DEBUG = env.debug
 ALLOWED_HOSTS = [urlsplit(PUBLIC_URL).hostname, "localhost", "127.0.0.1", "[::1]"]
 INTERNAL_NETWORKS = env.internal_networks
 JWKS_ALLOWED_NETWORKS = env.jwks_allowed_networks
+INTROSPECTION_CACHE_SECONDS = env.introspection_cache_seconds
 
 INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",
@@ -46,7 +47,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.locale.LocaleMiddleware",
+    "branding.page_language.PageLanguageMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -190,7 +191,6 @@ OAUTH2_PROVIDER_DEVICE_GRANT_MODEL = "tokens.DeviceGrant"
 OAUTH2_PROVIDER = {
     "OAUTH2_SERVER_CLASS": "tokens.server.Server",
     "OAUTH2_VALIDATOR_CLASS": "tokens.validator.Validator",
-    "OAUTH2_BACKEND_CLASS": "tokens.server.Backend",
     "SCOPES_BACKEND_CLASS": "tokens.scopes.ScopesBackend",
     "OIDC_ENABLED": True,
     "OIDC_ISS_ENDPOINT": PUBLIC_URL,

@@ -16,6 +16,12 @@ from idp.environment import environment_or_exit
 environment_or_exit()
 _django = get_wsgi_application()
 
+# What Django's models are made of has to be there before.
+from idp.database import changes  # noqa: E402
+from tokens import fast_lane  # noqa: E402
+
+changes.listen()
+
 MAX_CHUNKED_BYTES = 1024 * 1024 + 1  # One more than Django takes, so that it refuses.
 
 # RFC 2046 section 5.1.1, without the characters that would need quotes.
@@ -25,7 +31,9 @@ type Environ = dict[str, Any]
 
 
 def application(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Django, behind what it cannot do for itself."""
+    """The fast lane; then Django, behind what it cannot do for itself."""
+    if (answer := fast_lane.answer(environ, start_response)) is not None:
+        return answer
     give_chunked_body_a_length(environ)
     leave_charset_out(environ)
     return _django(environ, start_response)

@@ -186,7 +186,7 @@ def test_what_differs_is_told_key_by_key(configure):
     client = Client.objects.get(client_id="web")
     ordered = client.clientloginservice_set.values_list("login_service__name", flat=True)
     assert list(ordered) == ["second", "acme-web"]
-    assert client.allowed_scopes() == {"openid", "orders.read"}
+    assert client.read().allowed_scopes == {"openid", "orders.read"}
 
 
 def test_what_the_file_does_not_mention_stays(configure):

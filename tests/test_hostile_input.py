@@ -708,7 +708,7 @@ def send(draft: Draft) -> Answer:
             # WSGI servers answer 500 to what escapes the application, so nothing may.
             response = application(environ, start_response)
             content = b"".join(response)
-            response.close()
+            getattr(response, "close", lambda: None)()
             written = 0 if faults else rows_written() - before
         finally:
             transaction.set_rollback(True)

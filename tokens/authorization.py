@@ -16,7 +16,7 @@ from branding.models import Brand
 from clients_admin.models import Client
 from idp.accounts.models import User
 from tokens import scopes
-from tokens.endpoints.token import backend
+from tokens.server import server
 from tokens.wire import Parameters
 
 PATH = "/oauth2/authorize"
@@ -109,7 +109,7 @@ def read(parameters: Parameters) -> AuthorizationRequest:
     # oauthlib's request shows parameters as attributes; these are never the caller's to set.
     oauth.client = oauth.user = oauth.code_row = None
     try:
-        backend().server.response_types["code"].validate_authorization_request(oauth)
+        server().response_types["code"].validate_authorization_request(oauth)
     except FatalClientError as error:
         client: Client | None = oauth.client
         raise UnknownDestination(error.description, client and client.brand) from None
@@ -124,7 +124,7 @@ def grant(request: AuthorizationRequest, user: User, auth_time: datetime) -> Htt
     oauth.user, oauth.auth_time = user, auth_time
     oauth.stored_scope = scopes.as_granted(request.client, request.scope)
     with transaction.atomic():
-        code = backend().server.response_types["code"].create_authorization_code(oauth)
+        code = server().response_types["code"].create_authorization_code(oauth)
     return redirect(_location(oauth, code=code["code"]))
 
 

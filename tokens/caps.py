@@ -188,6 +188,7 @@ def _beyond(cap: Cap, limits: dict[UseCase, int], now: datetime) -> dict[int, Us
 def _end_access_tokens(excess: Excess, now: datetime) -> Ended:
     """One audit event for each use-case: a client may have thousands of tokens too many."""
     deleted = issue.access_tokens.delete_free(excess.tokens)
+    revoke.tell_of_ended(deleted)
     for use_case, count in Counter(excess.tokens[token] for token in deleted).items():
         client_id = excess.clients[use_case.client_id].client_id
         tag = Tag.TOKENS_ACCESS_TOKEN_EVICTED

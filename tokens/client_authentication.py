@@ -9,7 +9,9 @@ from urllib.parse import unquote
 from django.utils import timezone
 
 from clients_admin import secrets
+from clients_admin.directory import directory
 from clients_admin.models import Client
+from idp.database import statements
 from tokens import private_key_jwt
 from tokens.assertions import Unverified
 from tokens.errors import InvalidClient, InvalidRequest, UnauthorizedClient
@@ -32,8 +34,7 @@ def authenticate(parameters: Mapping[str, str], authorization: str = "") -> Clie
     `authorization` is the header's value. Raises InvalidClient or InvalidRequest.
     """
     presented = read(parameters, authorization)
-    clients = Client.objects.select_related("brand")
-    client: Client | None = clients.filter(client_id=presented.client_id).first()
+    client = directory.client(presented.client_id)
     if client is None or not client.is_active:
         raise InvalidClient(reason=f"unknown or inactive client {presented.client_id[:100]!r}")
     if not client.is_confidential:
@@ -41,6 +42,7 @@ def authenticate(parameters: Mapping[str, str], authorization: str = "") -> Clie
             raise InvalidClient(reason="a public client showed a secret or an assertion")
         return client
     if presented.assertion is not None:
+        statements.require_django()
         private_key_jwt.prove(client, presented.assertion, timezone.now())
         return client
     if presented.secret is None:

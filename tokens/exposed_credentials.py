@@ -169,6 +169,6 @@ def _refuse(request: HttpRequest, found: Found) -> HttpResponseBase:
     return _refused(request, error)
 
 
-@wire.endpoint
+@wire.django_endpoint
 def _refused(request: HttpRequest, error: InvalidRequest) -> HttpResponseBase:
     raise error

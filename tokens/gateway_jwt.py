@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 
-from clients_admin.models import Client, scope_group_members
+from clients_admin.models import Client
 from clients_admin.scopes import expand
 from tokens import payload, policy, scopes
 from tokens.errors import InvalidScope
 from tokens.introspection.check import Living
+from tokens.introspection.look_up import Token
 from tokens.keys import ring
-from tokens.models import AccessToken
 
 TYPE = "at+jwt"  # RFC 9068 section 2.1
 
@@ -24,6 +24,11 @@ class GatewayJWT:
     scope: str
     expires_in: int
 
+    def may_be_said_until(self, made_at: datetime) -> datetime:
+        """How long the same JWT may be given to the same gateway again: whoever keeps it for half
+        of its life from then on does not keep it for longer than it lives."""
+        return made_at + timedelta(seconds=self.expires_in / 4)
+
 
 def make(
     living: Living, *, requester: Client, now: datetime, requested_scope: list[str] | None = None
@@ -32,7 +37,7 @@ def make(
     audience and the algorithm are its flags. Raises InvalidScope for a scope that the token lacks.
     """
     if requested_scope:
-        names = expand(requested_scope, scope_group_members())
+        names = expand(requested_scope, requester.read().scope_groups)
         if not names <= living.scopes:
             raise InvalidScope(reason="wider than the subject token")
         # What is said about the user is narrowed with it.
@@ -57,7 +62,7 @@ def make(
 
 def of_client(client: Client, stored_scope: str, now: datetime) -> GatewayJWT:
     """The client's own JWT: the same as for a token of its own, which is never written."""
-    unwritten = AccessToken(
+    unwritten = Token(
         client_id=client.pk,
         scope=stored_scope,
         issued_at=now,

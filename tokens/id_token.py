@@ -11,6 +11,7 @@ from django.conf import settings
 from clients_admin.models import Client
 from tokens.issue import Pair
 from tokens.keys import ring
+from tokens.scopes import OPENID
 
 
 def of(client: Client, pair: Pair, access_token: str, nonce: str) -> str:
@@ -19,7 +20,7 @@ def of(client: Client, pair: Pair, access_token: str, nonce: str) -> str:
     expires_at = token.issued_at + timedelta(seconds=flags.id_token_seconds)
     claims = {
         "iss": settings.PUBLIC_URL,
-        "sub": token.user.sub,
+        "sub": pair.sub,
         "aud": client.client_id,
         "iat": int(token.issued_at.timestamp()),
         "exp": int(expires_at.timestamp()),
@@ -29,6 +30,12 @@ def of(client: Client, pair: Pair, access_token: str, nonce: str) -> str:
     if nonce:
         claims["nonce"] = nonce
     return ring.current().signer(flags.id_token_alg).sign(claims)
+
+
+def require_signer(client: Client) -> None:
+    """Raises NoSigningKeyError where no ID token could be made, before anything is written."""
+    if OPENID in client.read().allowed_scopes:
+        ring.current().signer(client.effective_flags.id_token_alg)
 
 
 @dataclass(frozen=True, slots=True)

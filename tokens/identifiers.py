@@ -14,3 +14,8 @@ ACCESS_TOKENS = PartitionedTable("tokens_accesstoken", DAY, ahead=timedelta(days
 REFRESH_TOKENS = PartitionedTable("tokens_refreshtoken", WEEK, ahead=timedelta(days=401))
 AUTHORIZATION_CODES = PartitionedTable("tokens_authorizationcode", DAY, ahead=timedelta(days=2))
 TOKEN_TABLES = (ACCESS_TOKENS, REFRESH_TOKENS, AUTHORIZATION_CODES)
+
+
+def mark_of_token(row_id: int) -> str:
+    """What the end of an access token is told as (`idp.database.changes`)."""
+    return f"token:{row_id}"

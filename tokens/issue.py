@@ -6,13 +6,14 @@ from functools import cache
 from typing import Any
 
 from django.conf import settings
-from django.db import connection
 
+from clients_admin.flags import ClientFlags
 from clients_admin.models import Client, GrantType
 from idp import metrics
 from idp.accounts.models import User
+from idp.database import statements
 from idp.partitioning.tables import first_id
-from tokens import policy, reuse
+from tokens import policy, reuse, rotation
 from tokens.format import Prefix, Reference, TokenFormat
 from tokens.identifiers import (
     ACCESS_TOKENS,
@@ -94,6 +95,7 @@ class Pair:
     access_token: AccessToken
     refresh_token: RefreshToken | None
     auth_time: datetime
+    sub: str
 
 
 def lock_family(family: int) -> None:
@@ -102,15 +104,14 @@ def lock_family(family: int) -> None:
     Whoever adds tokens to a family or ends it does this first, so that no token is added to a
     family while it ends.
     """
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [family])
+    statements.transaction_cursor().execute("SELECT pg_advisory_xact_lock(%s)", [family])
 
 
 def try_lock_family(family: int) -> bool:
     """The same without waiting; False where somebody else holds it."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [family])
-        return bool(cursor.fetchone()[0])
+    cursor = statements.transaction_cursor()
+    cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [family])
+    return bool(cursor.fetchone()[0])
 
 
 def client_token(client: Client, scope: str, now: datetime) -> AccessToken:
@@ -159,13 +160,13 @@ def new_family(now: datetime) -> int:
 
     It is held by nobody until its first tokens are committed.
     """
-    with connection.cursor() as cursor:
-        # Codes and all other tokens draw from the same sequence.
-        cursor.execute(
-            f"SELECT %s::bigint | nextval('{SEQUENCE_NAME}')",
-            [first_id(AUTHORIZATION_CODES.bucket_of(now))],
-        )
-        return int(cursor.fetchone()[0])
+    cursor = statements.transaction_cursor()
+    # Codes and all other tokens draw from the same sequence.
+    cursor.execute(
+        f"SELECT %s::bigint | nextval('{SEQUENCE_NAME}')",
+        [first_id(AUTHORIZATION_CODES.bucket_of(now))],
+    )
+    return int(cursor.fetchone()[0])
 
 
 def first_pair(login: Login, now: datetime) -> Pair:
@@ -192,7 +193,7 @@ def first_pair(login: Login, now: datetime) -> Pair:
     access_token = _access_token(
         client, now, expires_at, columns, may_reuse=not login.auth_time_is_essential
     )
-    return Pair(access_token, refresh_token, login.auth_time)
+    return Pair(access_token, refresh_token, login.auth_time, login.user.sub)
 
 
 def next_pair(client: Client, old: RefreshToken, scope: str, now: datetime) -> Pair:
@@ -202,7 +203,7 @@ def next_pair(client: Client, old: RefreshToken, scope: str, now: datetime) -> P
     """
     flags = client.effective_flags
     if flags.refresh_rotation == "keep":
-        return Pair(_access_token_of(client, old, scope, now), old, old.auth_time)
+        return Pair(_access_token_of(client, old, scope, now), old, old.auth_time, old.user.sub)
     successor = refresh_tokens.insert(
         expires_at=policy.refresh_token_expires_at(
             flags, now, login_at=old.login_at, predecessor_expires_at=old.expires_at
@@ -216,7 +217,44 @@ def next_pair(client: Client, old: RefreshToken, scope: str, now: datetime) -> P
     refresh_tokens.update(
         old, rotated_at=now, successor=successor.pk, successor_access_token=access_token.pk
     )
-    return Pair(access_token, successor, old.auth_time)
+    return Pair(access_token, successor, old.auth_time, old.user.sub)
+
+
+def rotated_pair(client: Client, reference: Reference, now: datetime) -> Pair | None:
+    """The usual refresh: the tokens that follow a refresh token that nobody has used yet, for the
+    scope that it has. In one statement, and a read before it where the client's flags ask what the
+    old token was. None where it is not that simple: nothing has been written then.
+    """
+    flags = client.effective_flags
+    if flags.refresh_rotation != "rotate" or flags.access_token_reuse != "never":
+        return None
+    if policy.knows_refresh_ahead(flags):
+        expiries = rotation.Expiries(
+            policy.access_token_expires_at(flags, now),
+            policy.refresh_token_expires_at(flags, now, login_at=now),
+        )
+    else:
+        old = refresh_tokens.get(reference, now)
+        if old is None or policy.login_has_ended(flags, old.login_at, now):
+            return None
+        expiries = _expiries_after(flags, old, now)
+    rotated = rotation.rotate(reference, client.pk, expiries, now)
+    if rotated is None:
+        return None
+    metrics.count(metrics.ACCESS_TOKENS, client=client.client_id, how="new")
+    successor = rotated.refresh_token
+    return Pair(rotated.access_token, successor, successor.auth_time, rotated.sub)
+
+
+def _expiries_after(flags: ClientFlags, old: RefreshToken, now: datetime) -> rotation.Expiries:
+    refresh_token = policy.refresh_token_expires_at(
+        flags, now, login_at=old.login_at, predecessor_expires_at=old.expires_at
+    )
+    family_ends_at = policy.family_ends_at(
+        flags, login_at=old.login_at, refresh_token_expires_at=refresh_token
+    )
+    access_token = policy.access_token_expires_at(flags, now, family_ends_at=family_ends_at)
+    return rotation.Expiries(access_token, refresh_token)
 
 
 def repeated_pair(client: Client, old: RefreshToken, scope: str, now: datetime) -> Pair | None:
@@ -234,7 +272,7 @@ def repeated_pair(client: Client, old: RefreshToken, scope: str, now: datetime) 
     if access_token is None or access_token.expires_at <= now:
         access_token = _access_token_of(client, successor, scope, now)
         refresh_tokens.update(old, successor_access_token=access_token.pk)
-    return Pair(access_token, successor, old.auth_time)
+    return Pair(access_token, successor, old.auth_time, old.user.sub)
 
 
 def _access_token_of(

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tokens.introspection.check import Living
+from tokens.scopes import as_text
 
 # OpenID Connect Core 1.0 section 5.4: the claims that a scope lets out.
 CLAIMS_OF_SCOPE: dict[str, tuple[str, ...]] = {
@@ -41,7 +42,7 @@ def context(living: Living) -> dict[str, Any]:
     if brand := living.client.brand:
         claims["brand"] = brand.slug
     if living.user:
-        claims["login_service"] = living.user.login_service.name
+        claims["login_service"] = living.user.login_service
         if auth_time := living.token.auth_time:
             claims["auth_time"] = int(auth_time.timestamp())
     # RFC 8693 section 4.1: who acts in the user's name.
@@ -60,7 +61,7 @@ def introspection(living: Living | None, issuer: str) -> dict[str, Any]:
         "iss": issuer,
         "sub": living.subject,
         "client_id": living.client.client_id,
-        "scope": " ".join(sorted(living.scopes)),
+        "scope": as_text(living.scopes),
         "token_type": "Bearer",
         "iat": int(living.token.issued_at.timestamp()),
         "exp": int(living.token.expires_at.timestamp()),

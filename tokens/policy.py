@@ -46,6 +46,11 @@ def reusable(flags: ClientFlags, now: datetime, *, expires_at: datetime) -> Reus
     return Reusable(issued_after, expires_from, expires_at) if expires_from <= expires_at else None
 
 
+def knows_refresh_ahead(flags: ClientFlags) -> bool:
+    """Whether what a refresh gives depends on the clock alone, and not on the old token."""
+    return flags.refresh_expiry == "sliding"
+
+
 def refresh_token_expires_at(
     flags: ClientFlags,
     now: datetime,

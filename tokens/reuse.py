@@ -7,8 +7,7 @@ gift (decision 0001).
 from collections.abc import Mapping
 from typing import Any
 
-from django.db import connection
-
+from idp.database import statements
 from tokens.models import AccessToken
 from tokens.policy import Reusable
 from tokens.rows import Rows
@@ -40,5 +39,5 @@ def lock_use_case(columns: Mapping[str, Any]) -> None:
     which costs a moment and nothing else.
     """
     key = f"{columns['client_id']} {columns['user_id']} {columns['scope']}"
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [ADVISORY_LOCK, key])
+    cursor = statements.transaction_cursor()
+    cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [ADVISORY_LOCK, key])

@@ -1,5 +1,6 @@
 """The one ender of tokens: revocation of one token, or of a whole family."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from django.db import transaction
@@ -8,8 +9,15 @@ from django.utils import timezone
 from clients_admin.models import Client
 from idp.audit.record import record
 from idp.audit.tags import Tag
+from idp.database.changes import tell
+from tokens.identifiers import mark_of_token
 from tokens.issue import access_tokens, lock_family, refresh_tokens
 from tokens.models import AccessToken, AuthorizationCode, RefreshToken
+
+
+def tell_of_ended(ids: Iterable[int]) -> None:
+    """Tells all who keep answers about these access tokens, once the transaction commits."""
+    tell(mark_of_token(row_id) for row_id in ids)
 
 
 def family(
@@ -25,12 +33,12 @@ def family(
     """
     now = now or timezone.now()
     key = member.pk if isinstance(member, AuthorizationCode) else member.family
+    whose = (member.user_id, member.client_id, key)
     with transaction.atomic():
         lock_family(key)
-        rows = sum(
-            rows.delete_of_family(now, member.user_id, member.client_id, key)
-            for rows in (access_tokens, refresh_tokens)
-        )
+        ended = access_tokens.delete_of_family(now, *whose)
+        tell_of_ended(ended)
+        rows = len(ended) + len(refresh_tokens.delete_of_family(now, *whose))
         record(because, client_id=client.client_id, user_id=member.user_id, at=now, rows=rows)
     return rows
 
@@ -39,6 +47,7 @@ def access_token(row: AccessToken, client: Client, now: datetime | None = None) 
     """Ends one access token and leaves the login alive."""
     with transaction.atomic():
         rows = access_tokens.delete_by_id(row.pk)
+        tell_of_ended([row.pk])
         tag = Tag.TOKENS_ACCESS_TOKEN_REVOKED
         record(tag, client_id=client.client_id, user_id=row.user_id, at=now, rows=rows)
     return rows

@@ -12,6 +12,7 @@ from typing import Any
 from django.db import connection, models
 from django.utils import timezone
 
+from idp.database import statements
 from idp.partitioning.partitions import PartitionList
 from idp.partitioning.tables import SEQUENCE_BITS, PartitionedTable, bucket_of_id, first_id
 from tokens.format import Reference, new_nonce
@@ -39,14 +40,14 @@ class Rows[Row: TokenRow]:
         stored = [self._adapted(name, value) for name, value in values.items()]
         relation = known.relation(self.table, bucket)
         names, marks = ", ".join(values), ", ".join(["%s"] * len(values))
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"INSERT INTO {relation} (id, {names}) "  # noqa: S608 - our own names
-                f"VALUES ((%s::bigint << {SEQUENCE_BITS}) | nextval('{SEQUENCE_NAME}'), {marks}) "
-                "RETURNING id",
-                [bucket, *stored],
-            )
-            row = self._model(id=cursor.fetchone()[0], **values)
+        cursor = statements.cursor()
+        cursor.execute(
+            f"INSERT INTO {relation} (id, {names}) "  # noqa: S608 - our own names
+            f"VALUES ((%s::bigint << {SEQUENCE_BITS}) | nextval('{SEQUENCE_NAME}'), {marks}) "
+            "RETURNING id",
+            [bucket, *stored],
+        )
+        row = self._model(id=cursor.fetchone()[0], **values)
         row._state.adding = False
         row._state.db = connection.alias
         return row
@@ -69,13 +70,13 @@ class Rows[Row: TokenRow]:
         bucket = bucket_of_id(row_id)
         if self.table.ends_at(bucket) <= now:
             return None
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"SELECT {self._columns} FROM {known.relation(self.table, bucket)} "  # noqa: S608
-                f"WHERE id = %s {'FOR UPDATE' if lock else ''}",
-                [row_id],
-            )
-            found = cursor.fetchone()
+        cursor = statements.transaction_cursor() if lock else statements.cursor()
+        cursor.execute(
+            f"SELECT {self._columns} FROM {known.relation(self.table, bucket)} "  # noqa: S608
+            f"WHERE id = %s {'FOR UPDATE' if lock else ''}",
+            [row_id],
+        )
+        found = cursor.fetchone()
         return self._from_database(found) if found else None
 
     def newest(
@@ -98,72 +99,75 @@ class Rows[Row: TokenRow]:
             for name, value in conditions.items()
         )
         relation = known.relation(self.table, first) if first == last else self.table.name
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"SELECT {self._columns} FROM {relation} "  # noqa: S608 - our own names
-                f"WHERE {where} AND id >= %s AND id < %s "
-                "AND issued_at > %s AND expires_at BETWEEN %s AND %s "
-                # As the index is sorted: PostgreSQL does not see that IS NULL leaves one value.
-                "ORDER BY user_id DESC, client_id DESC, id DESC LIMIT 1",
-                [
-                    *(self._adapted(name, conditions[name]) for name in conditions
-                      if conditions[name] is not None),
-                    *(first_id(first), first_id(last + 1)),
-                    *(issued_after, *expires),
-                ],
-            )  # fmt: skip
-            found = cursor.fetchone()
+        cursor = statements.cursor()
+        cursor.execute(
+            f"SELECT {self._columns} FROM {relation} "  # noqa: S608 - our own names
+            f"WHERE {where} AND id >= %s AND id < %s "
+            "AND issued_at > %s AND expires_at BETWEEN %s AND %s "
+            # As the index is sorted: PostgreSQL does not see that IS NULL leaves one value.
+            "ORDER BY user_id DESC, client_id DESC, id DESC LIMIT 1",
+            [
+                *(self._adapted(name, conditions[name]) for name in conditions
+                  if conditions[name] is not None),
+                *(first_id(first), first_id(last + 1)),
+                *(issued_after, *expires),
+            ],
+        )  # fmt: skip
+        found = cursor.fetchone()
         return self._from_database(found) if found else None
 
     def update(self, row: Row, **values: Any) -> bool:
         """Changes columns of a row, in the database and in hand; False where it is gone."""
         settings = ", ".join(f"{name} = %s" for name in values)
         relation = known.relation(self.table, bucket_of_id(row.pk))
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"UPDATE {relation} SET {settings} WHERE id = %s",  # noqa: S608 - our own names
-                [*values.values(), row.pk],
-            )
-            is_there = bool(cursor.rowcount)
+        cursor = statements.transaction_cursor()
+        cursor.execute(
+            f"UPDATE {relation} SET {settings} WHERE id = %s",  # noqa: S608 - our own names
+            [*values.values(), row.pk],
+        )
+        is_there = bool(cursor.rowcount)
         for name, value in values.items():
             setattr(row, name, value)
         return is_there
 
     def delete_by_id(self, row_id: int) -> int:
         """Deletes one row; answers how many there were."""
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"DELETE FROM {known.relation(self.table, bucket_of_id(row_id))} "  # noqa: S608
-                "WHERE id = %s",
-                [row_id],
-            )
-            return int(cursor.rowcount)
+        cursor = statements.transaction_cursor()
+        cursor.execute(
+            f"DELETE FROM {known.relation(self.table, bucket_of_id(row_id))} "  # noqa: S608
+            "WHERE id = %s",
+            [row_id],
+        )
+        return int(cursor.rowcount)
 
     def delete_free(self, ids: Iterable[int]) -> set[int]:
         """Deletes rows by their keys, but for those that somebody holds; answers the deleted."""
         deleted = set()
         for bucket, of_bucket in groupby(sorted(ids), bucket_of_id):
             relation = known.relation(self.table, bucket)
-            with connection.cursor() as cursor:
-                cursor.execute(
-                    f"DELETE FROM {relation} WHERE id = ANY (ARRAY("  # noqa: S608 - our own name
-                    f"SELECT id FROM {relation} WHERE id = ANY (%s) FOR UPDATE SKIP LOCKED)) "
-                    "RETURNING id",
-                    [list(of_bucket)],
-                )
-                deleted |= {row_id for (row_id,) in cursor.fetchall()}
+            cursor = statements.transaction_cursor()
+            cursor.execute(
+                f"DELETE FROM {relation} WHERE id = ANY (ARRAY("  # noqa: S608 - our own name
+                f"SELECT id FROM {relation} WHERE id = ANY (%s) FOR UPDATE SKIP LOCKED)) "
+                "RETURNING id",
+                [list(of_bucket)],
+            )
+            deleted |= {row_id for (row_id,) in cursor.fetchall()}
         return deleted
 
-    def delete_of_family(self, now: datetime, user_id: int, client_id: int, family: int) -> int:
-        """Deletes a family's rows that can still be alive, and with them what it shares."""
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"DELETE FROM {self.table.name} "  # noqa: S608 - our own names
-                "WHERE user_id = %s AND client_id = %s AND id >= %s "
-                "AND (family = %s OR family IS NULL)",
-                [user_id, client_id, first_id(self.table.bucket_of(now)), family],
-            )
-            return int(cursor.rowcount)
+    def delete_of_family(
+        self, now: datetime, user_id: int, client_id: int, family: int
+    ) -> list[int]:
+        """Deletes a family's rows that can still be alive, and with them what it shares; answers
+        their ids."""
+        cursor = statements.transaction_cursor()
+        cursor.execute(
+            f"DELETE FROM {self.table.name} "  # noqa: S608 - our own names
+            "WHERE user_id = %s AND client_id = %s AND id >= %s "
+            "AND (family = %s OR family IS NULL) RETURNING id",
+            [user_id, client_id, first_id(self.table.bucket_of(now)), family],
+        )
+        return [row_id for (row_id,) in cursor.fetchall()]
 
     def _adapted(self, name: str, value: Any) -> Any:
         if name in self._json and value is not None:

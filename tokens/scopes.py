@@ -5,17 +5,20 @@ list: it means what the client has now. A frozen list can only ever lose scopes.
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from oauth2_provider.models import AbstractApplication
 from oauth2_provider.scopes import BaseScopes
 
-from clients_admin.models import Client, Scope, scope_group_members
+from clients_admin.models import Client, Known, Scope
 from clients_admin.scopes import expand
 from tokens.errors import InvalidScope
 
 ALL = "*"
 OPENID = "openid"
 INTROSPECTION = "introspection"
+# Of the different scopes that tokens of one client have, so many are remembered opened.
+MAX_OPENED = 200
 
 
 def to_store(client: Client, requested: Iterable[str]) -> str:
@@ -27,7 +30,7 @@ def to_store(client: Client, requested: Iterable[str]) -> str:
     names = set(requested)
     if not names:
         return ALL
-    refused = names - grantable(client)
+    refused = names - client.read().grantable_scopes
     if refused:
         raise InvalidScope(reason=f"not allowed: {', '.join(sorted(refused))}")
     return as_text(names)
@@ -44,18 +47,19 @@ def as_granted(client: Client, stored: str) -> str:
     return stored if client.effective_flags.consent == "never" else freeze(client, stored)
 
 
-def grantable(client: Client) -> frozenset[str]:
-    """What the client may ask for: its scopes, its groups, and what these hold."""
-    groups = client.scope_groups.values_list("name", flat=True)
-    return client.allowed_scopes() | frozenset(groups)
-
-
 def effective(client: Client, stored: str) -> frozenset[str]:
     """What a token may do now. What the client has lost, its tokens have lost."""
-    allowed = client.allowed_scopes()
+    return _effective(client.read(), stored)
+
+
+def _effective(known: Known, stored: str) -> frozenset[str]:
     if stored == ALL:
-        return allowed
-    return expand(stored.split(), scope_group_members()) & allowed
+        return known.allowed_scopes
+    if (opened := known.opened.get(stored)) is None:
+        opened = expand(stored.split(), known.scope_groups) & known.allowed_scopes
+        if len(known.opened) < MAX_OPENED:
+            known.opened[stored] = opened
+    return opened
 
 
 def narrowed(client: Client, stored: str, requested: Iterable[str]) -> str:
@@ -63,13 +67,20 @@ def narrowed(client: Client, stored: str, requested: Iterable[str]) -> str:
     names = set(requested)
     if not names:
         return stored
-    if not expand(names, scope_group_members()) <= effective(client, stored):
+    known = client.read()
+    if not expand(names, known.scope_groups) <= _effective(known, stored):
         raise InvalidScope(reason="wider than the refresh token")
     return as_text(names)
 
 
 def as_text(names: Iterable[str]) -> str:
     """The wire form and the stored one: sorted, so that the same scopes are the same bytes."""
+    return _as_text(frozenset(names))
+
+
+@lru_cache(maxsize=1024)
+def _as_text(names: frozenset[str]) -> str:
+    # A client may have hundreds; the same set comes again and again, and has its hash with it.
     return " ".join(sorted(names))
 
 
@@ -83,7 +94,9 @@ class ScopesBackend(BaseScopes):
         self, application: AbstractApplication | None = None, request: object = None, *args: object,
         **kwargs: object,
     ) -> list[str]:  # fmt: skip
-        return sorted(grantable(application)) if isinstance(application, Client) else []
+        return (
+            sorted(application.read().grantable_scopes) if isinstance(application, Client) else []
+        )
 
     def get_default_scopes(
         self, application: AbstractApplication | None = None, request: object = None, *args: object,

@@ -1,14 +1,40 @@
-"""oauthlib's server with our grants, and the toolkit's bridge to it, fed strictly."""
+"""oauthlib's server with our grants, fed strictly."""
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any
-from urllib.parse import urlencode
 
-from django.http import HttpRequest
-from oauth2_provider.oauth2_backends import OAuthLibCore
+from oauth2_provider.oauth2_backends import get_oauthlib_core
+from oauthlib.common import CaseInsensitiveDict
+from oauthlib.common import Request as OAuthRequest
 from oauthlib.oauth2 import AuthorizationEndpoint, TokenEndpoint
 
 from tokens.grants import GRANTS
-from tokens.wire import Parameters
+from tokens.kept_answers import Keepable
+from tokens.wire import Answer, Call, Parameters
+
+
+class TokenRequest(OAuthRequest):
+    """What oauthlib's grants ask of a request, of parameters that `tokens.wire` has read.
+
+    oauthlib would encode and parse them once more. It knows parameters by these names, and no
+    others: what else a request says cannot be mistaken for what a grant has found.
+    """
+
+    _NONE_GIVEN = OAuthRequest("")._params
+
+    def __init__(self, call: Call, parameters: Parameters) -> None:
+        self.uri, self.http_method, self.body = call.path, call.method, None
+        headers = {"Authorization": call.authorization, "Origin": call.header("ORIGIN")}
+        self.headers = CaseInsensitiveDict({name: text for name, text in headers.items() if text})
+        self.decoded_body = list(parameters.items())
+        self.oauth_params: list[Any] = []
+        self.validator_log: dict[str, Any] = {}
+        given = {name: text for name, text in parameters.items() if name in self._NONE_GIVEN}
+        self._params = self._NONE_GIVEN | given
+        self.keepable: Callable[[], Keepable] | None = (
+            None  # A grant says here that its answer may be kept.
+        )
 
 
 class Server(AuthorizationEndpoint, TokenEndpoint):
@@ -30,21 +56,16 @@ class Server(AuthorizationEndpoint, TokenEndpoint):
         )
         self.request_validator = request_validator
 
+    def answer(self, call: Call, parameters: Parameters) -> Answer:
+        """The token endpoint's answer, for a `grant_type` that is among the grants."""
+        request = TokenRequest(call, parameters)
+        grant = self.grant_types[parameters["grant_type"]]
+        headers, body, status = grant.create_token_response(request, None)
+        return Answer(body.encode(), int(status), headers, request.keepable)
 
-class Backend(OAuthLibCore):
-    """Hands over the parameters that `tokens.wire` has read. Named by OAUTH2_BACKEND_CLASS.
 
-    The stock one parses the request again, keeps the last of repeated parameters, and passes the
-    whole WSGI environment on as headers.
-    """
-
-    def _extract_params(self, request: HttpRequest) -> tuple[str, str, Any, dict[str, str]]:
-        parameters: Parameters = request.parameters  # type: ignore[attr-defined]
-        headers = {}
-        if authorization := request.META.get("HTTP_AUTHORIZATION"):
-            headers["Authorization"] = authorization
-        if origin := request.META.get("HTTP_ORIGIN"):
-            headers["Origin"] = origin
-        if request.method == "POST":
-            return request.path, "POST", list(parameters.items()), headers
-        return f"{request.path}?{urlencode(parameters)}", "GET", None, headers
+@cache
+def server() -> Server:
+    """The one server, as the toolkit makes it of its settings."""
+    made: Server = get_oauthlib_core().server
+    return made

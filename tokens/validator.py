@@ -9,11 +9,12 @@ from typing import Any
 from django.utils import timezone
 from oauth2_provider.oauth2_validators import OAuth2Validator
 
+from clients_admin.directory import directory
 from clients_admin.models import Client
 from idp import metrics
 from idp.accounts.models import User
 from idp.audit.tags import Tag
-from tokens import client_authentication, issue, revoke
+from tokens import client_authentication, id_token, issue, revoke
 from tokens.errors import InvalidGrant, UnauthorizedClient
 from tokens.format import Prefix
 from tokens.scopes import to_store
@@ -35,7 +36,7 @@ class Validator(OAuth2Validator):
         return True
 
     def validate_client_id(self, client_id: str, request: Any, *args: Any, **kwargs: Any) -> bool:
-        request.client = Client.objects.select_related("brand").filter(client_id=client_id).first()
+        request.client = directory.client(client_id)
         return request.client is not None and request.client.is_active
 
     def validate_grant_type(
@@ -143,11 +144,19 @@ class Validator(OAuth2Validator):
     def validate_refresh_token(
         self, refresh_token: str, client: Client, request: Any, *args: Any, **kwargs: Any
     ) -> bool:
-        """Takes the token's row and its family for the rest of the transaction."""
+        """Rotates the token at once where it is that simple: it is the last thing that oauthlib
+        asks. Otherwise takes its row and its family for the rest of the transaction."""
         now = timezone.now()
         reference = issue.hear(Prefix.REFRESH_TOKEN, refresh_token)
         if reference is None:
             raise InvalidGrant(reason="made-up refresh token")
+        request.pair = None
+        if not request.scope:
+            id_token.require_signer(client)
+            request.pair = issue.rotated_pair(client, reference, now)
+        if request.pair is not None:
+            request.refresh_row = request.pair.refresh_token
+            return True
         row = issue.refresh_tokens.get(reference, now)
         if row is None:
             raise InvalidGrant(reason="unknown, expired or revoked refresh token")
@@ -160,7 +169,7 @@ class Validator(OAuth2Validator):
         if row is None:
             raise InvalidGrant(reason="refresh token revoked meanwhile")
         request.refresh_row = row
-        request.user = _active_user(row.user_id)
+        row.user = _active_user(row.user_id)
         return True
 
     def get_original_scopes(self, refresh_token: str, request: Any, *a: Any, **k: Any) -> str:

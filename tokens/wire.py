@@ -1,15 +1,20 @@
 """Reading a protocol request strictly, once, before anything else looks at it."""
 
-from collections.abc import Callable, Iterable
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import wraps
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, UnreadablePostError
+from django.utils.csp import CSP
 from django.views.decorators.csrf import csrf_exempt
 
 from tokens.errors import InvalidRequest, MethodNotAllowed, ProtocolError, TemporarilyUnavailable
+from tokens.kept_answers import Keepable
 from tokens.keys.ring import NoSigningKeyError
 
 MAX_BODY_BYTES = 64 * 1024
@@ -27,38 +32,97 @@ CREDENTIALS = frozenset(
     }
 )  # fmt: skip
 
+# A browser that is led to such an address shows nothing of it, and nothing of ours in it.
+CONTENT_SECURITY_POLICY = "default-src 'none'; frame-ancestors 'none'"
+
 type Parameters = dict[str, str]
 type View = Callable[..., HttpResponseBase]
 
 
-def read_form(request: HttpRequest) -> Parameters:
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request of a protocol endpoint, by whichever door it came: Django's or the fast lane's.
+
+    `meta` holds method, query and headers by their names in WSGI. `read` answers so many bytes of
+    the body, or raises UnreadablePostError or RequestDataTooBig.
+    """
+
+    meta: Mapping[str, Any]
+    content_type: str
+    read: Callable[[int], bytes]
+
+    @classmethod
+    def of(cls, request: HttpRequest) -> "Call":
+        return cls(request.META, request.content_type or "", request.read)
+
+    @property
+    def method(self) -> str:
+        return str(self.meta["REQUEST_METHOD"])
+
+    @property
+    def path(self) -> str:
+        return str(self.meta.get("PATH_INFO", ""))
+
+    @property
+    def query(self) -> str:
+        return str(self.meta.get("QUERY_STRING", ""))
+
+    def header(self, name: str) -> str:
+        """A header by its name in WSGI, without HTTP_; empty where there is none."""
+        return str(self.meta.get(f"HTTP_{name}", ""))
+
+    @property
+    def authorization(self) -> str:
+        return str(self.meta.get("HTTP_AUTHORIZATION", ""))
+
+
+@dataclass(slots=True)
+class Answer:
+    """What a protocol endpoint answers, through whichever door."""
+
+    body: bytes = b""
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    keepable: Callable[[], Keepable] | None = None  # None: never said again.
+
+    @classmethod
+    def json(cls, body: Mapping[str, Any]) -> "Answer":
+        return cls(json.dumps(body).encode(), headers={"Content-Type": "application/json"})
+
+    @classmethod
+    def refusal(cls, error: ProtocolError) -> "Answer":
+        """RFC 6749 section 5.2: the error as JSON."""
+        return cls(error.json.encode(), int(error.status_code), error.headers)
+
+
+def read_form(call: Call) -> Parameters:
     """The parameters of a POST. Raises ProtocolError; nothing may come in the query string."""
-    require_method(request, "POST")
-    refuse_query(request)
-    if request.content_type != FORM:
+    require_method(call, "POST")
+    refuse_query(call)
+    if call.content_type != FORM:
         raise InvalidRequest(f"The content type must be {FORM}.")
     try:
-        body = request.read(MAX_BODY_BYTES + 1)
+        body = call.read(MAX_BODY_BYTES + 1)
     except (UnreadablePostError, RequestDataTooBig):
         raise InvalidRequest("The body could not be read.") from None
     if len(body) > MAX_BODY_BYTES:
         raise InvalidRequest("The body is too large.")
-    if len(body) < _announced_bytes(request):
+    if len(body) < _announced_bytes(call):
         # The connection broke off: what is missing may be what narrows the request.
         raise InvalidRequest("The body is incomplete.")
     return parse(body)
 
 
-def _announced_bytes(request: HttpRequest) -> int:
+def _announced_bytes(call: Call) -> int:
     try:
-        return int(request.META.get("CONTENT_LENGTH") or 0)
+        return int(call.meta.get("CONTENT_LENGTH") or 0)
     except ValueError:
         return 0
 
 
-def read_query(request: HttpRequest) -> Parameters:
+def read_query(call: Call) -> Parameters:
     """The parameters of a GET. Raises ProtocolError; credentials may not come this way."""
-    raw = request.META.get("QUERY_STRING", "").encode("latin-1", "replace")
+    raw = call.query.encode("latin-1", "replace")
     if len(raw) > MAX_QUERY_BYTES:
         raise InvalidRequest("The query string is too long.")
     parameters = parse(raw)
@@ -66,15 +130,15 @@ def read_query(request: HttpRequest) -> Parameters:
     return parameters
 
 
-def refuse_query(request: HttpRequest) -> None:
+def refuse_query(call: Call) -> None:
     """RFC 6749 section 2.3.1: credentials "MUST NOT be included in the request URI"."""
-    if not request.META.get("QUERY_STRING"):
+    if not call.query:
         return
-    read_query(request)
+    read_query(call)
     raise InvalidRequest("Parameters belong in the request body, not in the URL.")
 
 
-def require_method(request: HttpRequest, *allowed: str) -> None:
+def require_method(request: Call | HttpRequest, *allowed: str) -> None:
     if request.method not in allowed:
         raise MethodNotAllowed(*allowed)
 
@@ -124,8 +188,37 @@ def _refuse_credentials(names: Iterable[str]) -> None:
         )
 
 
-def endpoint(view: View) -> View:
-    """Makes a view a protocol endpoint: its refusals are RFC JSON, its answers are never kept."""
+def answered(answer: Callable[[Call], Answer], call: Call) -> Answer:
+    """What an endpoint answers, refusals included: RFC JSON that nobody keeps."""
+    try:
+        found = answer(call)
+    except ProtocolError as error:
+        found = Answer.refusal(error)
+    except NoSigningKeyError as error:
+        found = Answer.refusal(_unsigned(error))
+    _let_nobody_keep(found.headers)
+    if found.status != HTTPStatus.NO_CONTENT:  # RFC 9110 section 8.6.
+        found.headers["Content-Length"] = str(len(found.body))
+    return found
+
+
+def endpoint(answer: Callable[[Call], Answer]) -> View:
+    """Makes a view of Django's of an endpoint that knows nothing of Django."""
+
+    @wraps(answer)
+    def view(request: HttpRequest) -> HttpResponse:
+        found = answered(answer, Call.of(request))
+        response = HttpResponse(found.body, status=found.status, headers=found.headers)
+        if "Content-Type" not in found.headers:
+            del response.headers["Content-Type"]
+        return _for_programs(response)
+
+    view.answer = answer  # type: ignore[attr-defined]
+    return csrf_exempt(view)  # No cookie opens these endpoints.
+
+
+def django_endpoint(view: View) -> View:
+    """The same for an endpoint that wants Django's request, or answers with Django's response."""
 
     @wraps(view)
     def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -134,17 +227,32 @@ def endpoint(view: View) -> View:
         except ProtocolError as error:
             response = refusal(error)
         except NoSigningKeyError as error:
-            # The ring has logged what is wrong; another instance may have what is missing here.
-            description = "Nothing can be signed with this algorithm right now."
-            response = refusal(TemporarilyUnavailable(description, reason=str(error)))
-        response.headers.setdefault("Cache-Control", "no-store")
-        if "no-store" in response["Cache-Control"]:
-            response["Pragma"] = "no-cache"
-        return response
+            response = refusal(_unsigned(error))
+        _let_nobody_keep(response.headers)
+        return _for_programs(response)
 
-    return csrf_exempt(answer)  # No cookie opens these endpoints.
+    return csrf_exempt(answer)
 
 
 def refusal(error: ProtocolError) -> HttpResponse:
     """RFC 6749 section 5.2: the error as JSON."""
     return HttpResponse(error.json, status=error.status_code, headers=error.headers)
+
+
+def _unsigned(error: NoSigningKeyError) -> ProtocolError:
+    # The ring has logged what is wrong; another instance may have what is missing here.
+    description = "Nothing can be signed with this algorithm right now."
+    return TemporarilyUnavailable(description, reason=str(error))
+
+
+def _let_nobody_keep(headers: Any) -> None:
+    """RFC 6749 section 5.1, but for an endpoint that says something else itself."""
+    headers.setdefault("Cache-Control", "no-store")
+    if "no-store" in headers["Cache-Control"]:
+        headers["Pragma"] = "no-cache"
+
+
+def _for_programs[Response: HttpResponseBase](response: Response) -> Response:
+    response.headers.setdefault(CSP.HEADER_ENFORCE, CONTENT_SECURITY_POLICY)
+    response.speaks_no_language = True  # type: ignore[attr-defined]
+    return response

@@ -10,6 +10,7 @@ from django.utils import timezone
 from idp.audit.details import clean, clean_text
 from idp.audit.models import AUDIT_EVENTS, SEQUENCE_NAME
 from idp.audit.tags import Tag
+from idp.database import statements
 from idp.partitioning.partitions import PartitionList
 from idp.partitioning.tables import SEQUENCE_BITS
 
@@ -34,6 +35,7 @@ def record(  # noqa: PLR0913 - the columns of the table
     `client_id` is the public one, `user_id` the key of the user's row, `actor` who did it where
     the user did not. Texts are cut and cleaned. Raises ValueError for what could be a secret.
     """
+    statements.require_django()
     at = at or timezone.now()
     bucket = AUDIT_EVENTS.bucket_of(at)
     inet = _inet(address)

@@ -16,6 +16,7 @@ from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 from psycopg.errors import LockNotAvailable
 
+from idp.database import statements
 from idp.partitioning.tables import PartitionedTable, bucket_of_id, first_id
 
 log = logging.getLogger(__name__)
@@ -38,21 +39,26 @@ class PartitionList:
     def __init__(self, tables: Iterable[PartitionedTable]) -> None:
         self._tables = tuple(tables)
         self._lock = Lock()
-        self._names: frozenset[str] = frozenset()
+        self._relations: dict[tuple[str, int], str] = {}
         self._read_at = float("-inf")
 
     def relation(self, table: PartitionedTable, bucket: int) -> str:
         """The partition of a bucket, or the parent where there is none."""
-        name = table.partition(bucket)
-        if name not in self._names and time.monotonic() - self._read_at > _LIST_SECONDS:
-            self.refresh()
-        return name if name in self._names else table.name
+        found = self._relations.get((table.name, bucket))
+        if found is None:
+            if time.monotonic() - self._read_at > _LIST_SECONDS:
+                self.refresh()
+            found = self._relations.get((table.name, bucket), table.name)
+        return found
 
     def refresh(self) -> None:
+        statements.require_django()
         with self._lock:
-            self._names = frozenset(
-                table.partition(bucket) for table in self._tables for bucket in existing(table)
-            )
+            self._relations = {
+                (table.name, bucket): table.partition(bucket)
+                for table in self._tables
+                for bucket in existing(table)
+            }
             self._read_at = time.monotonic()
 
 

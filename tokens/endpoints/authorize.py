@@ -18,10 +18,10 @@ def authorize(request: HttpRequest) -> HttpResponse:
         if request.method == "POST":
             # OpenID Connect Core 1.0 section 3.1.2.1: "MUST support the use of the HTTP GET and
             # POST methods". From here on the request is in the URL.
-            query = authorization.read(wire.read_form(request)).query()
+            query = authorization.read(wire.read_form(wire.Call.of(request))).query()
             return authorization.redirect(f"{authorization.PATH}?{query}")
         wire.require_method(request, "GET", "HEAD")
-        asked = authorization.read(wire.read_query(request))
+        asked = authorization.read(wire.read_query(wire.Call.of(request)))
     except ProtocolError as error:
         return bad_request_page(request, error)
     except authorization.UnknownDestination as error:

@@ -4,7 +4,6 @@ types elsewhere."""
 from urllib.parse import urlencode
 
 from django.conf import settings
-from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 
 from clients_admin.models import GrantType
@@ -16,16 +15,16 @@ PAGE = "/oauth2/device"
 
 
 @wire.endpoint
-def device_authorization(request: HttpRequest) -> JsonResponse:
-    parameters = wire.read_form(request)
-    client = authenticate(parameters, request.META.get("HTTP_AUTHORIZATION", ""))
+def device_authorization(call: wire.Call) -> wire.Answer:
+    parameters = wire.read_form(call)
+    client = authenticate(parameters, call.authorization)
     if not client.allows_grant_type(GrantType.DEVICE_CODE):
         raise UnauthorizedClient(reason="client without the grant device_code")
     scope = scopes.to_store(client, parameters.get("scope", "").split())
     device = devices.begin(client, scope, timezone.now())
     user_code = devices.shown(device.user_code)
     page = f"{settings.PUBLIC_URL}{PAGE}"
-    return JsonResponse(
+    return wire.Answer.json(
         {
             "device_code": issue.say(device),
             "user_code": user_code,

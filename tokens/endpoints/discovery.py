@@ -58,13 +58,13 @@ def metadata() -> dict[str, Any]:
     }
 
 
-@wire.endpoint
+@wire.django_endpoint
 def discovery(request: HttpRequest) -> HttpResponseBase:
     wire.require_method(request, "GET", "HEAD")
     return _public(request, metadata())
 
 
-@wire.endpoint
+@wire.django_endpoint
 def jwks(request: HttpRequest) -> HttpResponseBase:
     """RFC 7517 section 5. How long it may be kept, and what follows from that: `keys.periods`."""
     wire.require_method(request, "GET", "HEAD")

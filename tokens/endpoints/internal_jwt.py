@@ -4,7 +4,7 @@ The same as client credentials (RFC 6749 section 4.4) and the exchange of what t
 Nothing is written. Not in the discovery document: that is for the outside.
 """
 
-from django.http import Http404, HttpRequest, HttpResponseBase, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponseBase
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
@@ -25,19 +25,19 @@ def internal_jwt(request: HttpRequest) -> HttpResponseBase:
 
 
 @wire.endpoint
-def answer(request: HttpRequest) -> JsonResponse:
-    parameters = wire.read_form(request)
+def answer(call: wire.Call) -> wire.Answer:
+    parameters = wire.read_form(call)
     # Libraries for client credentials send it; the address says as much.
     grant_type = parameters.get("grant_type", GrantType.CLIENT_CREDENTIALS)
     if grant_type != GrantType.CLIENT_CREDENTIALS:
         raise UnsupportedGrantType(reason=f"grant type {grant_type[:100]!r}")
-    client = authenticate_confidential(parameters, request.META.get("HTTP_AUTHORIZATION", ""))
+    client = authenticate_confidential(parameters, call.authorization)
     if not client.allows_grant_type(GrantType.CLIENT_CREDENTIALS):
         raise UnauthorizedClient(reason="client without the grant client_credentials")
     check_target(client, parameters)
     stored_scope = scopes.to_store(client, parameters.get("scope", "").split())
     token = gateway_jwt.of_client(client, stored_scope, timezone.now())
-    return JsonResponse(
+    return wire.Answer.json(
         {
             "access_token": token.encoded,
             "issued_token_type": JWT_TYPE,

@@ -1,7 +1,6 @@
 """`/oauth2/introspect` (RFC 7662, RFC 9701), for confidential clients that have the scope
 `introspection`."""
 
-from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from tokens import issue, scopes, wire
@@ -19,13 +18,13 @@ class MayNotIntrospect(UnauthorizedClient):
 
 
 @wire.endpoint
-def introspect(request: HttpRequest) -> HttpResponse:
-    parameters = wire.read_form(request)
-    client = authenticate_confidential(parameters, request.META.get("HTTP_AUTHORIZATION", ""))
-    if scopes.INTROSPECTION not in client.allowed_scopes():
+def introspect(call: wire.Call) -> wire.Answer:
+    parameters = wire.read_form(call)
+    client = authenticate_confidential(parameters, call.authorization)
+    if scopes.INTROSPECTION not in client.read().allowed_scopes:
         raise MayNotIntrospect(reason="without the scope introspection")
     if "token" not in parameters:
         raise InvalidRequest("token is missing.")
     reference = issue.hear(Prefix.ACCESS_TOKEN, parameters["token"])
     now = timezone.now()
-    return answers.answer(request, living(reference, now), client, now)
+    return answers.answer(call, living(reference, now), client, now)

@@ -34,7 +34,11 @@ def logout(request: HttpRequest) -> HttpResponse:
     try:
         wire.require_method(request, "GET", "HEAD", "POST")
         is_post = request.method == "POST"
-        parameters = wire.read_form(request) if is_post else wire.read_query(request)
+        parameters = (
+            wire.read_form(wire.Call.of(request))
+            if is_post
+            else wire.read_query(wire.Call.of(request))
+        )
         asked = _read(parameters)
     except ProtocolError as error:
         return bad_request_page(request, error)
@@ -51,7 +55,7 @@ def sign_out_page(request: HttpRequest) -> HttpResponse:
     """Asks whether to sign out, and does what the user decides."""
     try:
         wire.require_method(request, "GET", "HEAD", "POST")
-        asked = _read(wire.read_query(request))
+        asked = _read(wire.read_query(wire.Call.of(request)))
     except ProtocolError as error:
         return bad_request_page(request, error)
     brand, client = asked.client and asked.client.brand, asked.client

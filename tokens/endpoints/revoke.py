@@ -1,7 +1,6 @@
 """`/oauth2/revoke` (RFC 7009): a refresh token takes its family along, an access token itself."""
 
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from clients_admin.models import Client
@@ -15,16 +14,16 @@ from tokens.format import Prefix
 
 
 @wire.endpoint
-def revoke(request: HttpRequest) -> HttpResponse:
-    parameters = wire.read_form(request)
-    client = authenticate(parameters, request.META.get("HTTP_AUTHORIZATION", ""))
+def revoke(call: wire.Call) -> wire.Answer:
+    parameters = wire.read_form(call)
+    client = authenticate(parameters, call.authorization)
     if "token" not in parameters:
         raise InvalidRequest("token is missing.")
     with transaction.atomic():
         _revoke(client, parameters["token"])
     # RFC 7009 section 2.2: 200 "if the token has been revoked successfully or if the client
     # submitted an invalid token".
-    return HttpResponse(status=200)
+    return wire.Answer()
 
 
 def _revoke(client: Client, token: str) -> None:

@@ -14,7 +14,13 @@ HEADERS = {"Content-Type": "application/json", "Cache-Control": "no-store"}
 
 
 class Grant(GrantTypeBase):
-    """A grant of the token endpoint. A subclass gives `validate_token_request` and `grant`."""
+    """A grant of the token endpoint. A subclass gives `validate_token_request` and `grant`.
+
+    One that `is_for_fast_lane` does its usual work in statements that each stand alone, and asks
+    `statements.require_django` before anything else.
+    """
+
+    is_for_fast_lane = False
 
     def create_token_response(
         self, request: Any, token_handler: Any

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from clients_admin.models import Client, GrantType, scope_group_members
+from clients_admin.models import Client, GrantType
 from clients_admin.scopes import expand
 from idp import metrics
 from idp.accounts.login import find
@@ -28,9 +28,9 @@ from tokens.errors import (
 )
 from tokens.format import Prefix
 from tokens.grants.exchange_parameters import ACCESS_TOKEN_TYPE, JWT_TYPE, check_target
-from tokens.introspection.check import Living, living
+from tokens.introspection.check import Living, Subject, living
+from tokens.introspection.look_up import Token
 from tokens.issue import Delegation
-from tokens.models import AccessToken
 from tokens.wire import Parameters
 
 MAX_EXTERNAL_ID = 255
@@ -144,11 +144,10 @@ def scope_of(client: Client, parameters: Parameters) -> str:
 
     Frozen: what the client or a group gets later, such a token does not have.
     """
-    groups = scope_group_members()
-    flags = client.effective_flags
-    allowed = expand(flags.on_behalf_of_scopes, groups) & client.allowed_scopes()
+    known = client.read()
+    allowed = expand(known.flags.on_behalf_of_scopes, known.scope_groups) & known.allowed_scopes
     asked = parameters.get("scope", "").split()
-    names = expand(asked, groups) if asked else allowed
+    names = expand(asked, known.scope_groups) if asked else allowed
     if not names:
         raise InvalidScope(reason="no scope is left")
     if refused := names - allowed:
@@ -216,7 +215,7 @@ def opaque(delegation: Delegation, now: datetime) -> dict[str, Any]:
 def signed(delegation: Delegation, now: datetime) -> dict[str, Any]:
     """The gateway JWT that such an access token would be exchanged for; nothing is written."""
     client, user = delegation.client, delegation.user
-    unwritten = AccessToken(
+    unwritten = Token(
         client_id=client.pk,
         user_id=user.pk,
         scope=delegation.scope,
@@ -226,6 +225,6 @@ def signed(delegation: Delegation, now: datetime) -> dict[str, Any]:
         ),
         extra={"act": delegation.act},
     )
-    subject = Living(unwritten, client, user, frozenset(delegation.scope.split()))
+    subject = Living(unwritten, client, Subject.of(user), frozenset(delegation.scope.split()))
     token = gateway_jwt.make(subject, requester=client, now=now)
     return {"access_token": token.encoded, "expires_in": token.expires_in}

@@ -19,8 +19,13 @@ from tokens.models import RefreshToken as Row
 
 
 class RefreshToken(Grant, RefreshTokenGrant):
+    is_for_fast_lane = True
+
     def grant(self, request: Any) -> dict[str, Any]:
         now, client, flags = timezone.now(), request.client, request.client.effective_flags
+        if request.pair is not None:
+            _count(client, "rotated")
+            return pair_body(client, request.pair)
         old: Row = request.refresh_row
         asked = (request.scope or "").split()
         if policy.login_has_ended(flags, old.login_at, now):

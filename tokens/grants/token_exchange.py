@@ -5,10 +5,12 @@ tokens; the answer is a JWT in the profile of RFC 9068. Where it is no token but
 request is about acting on their behalf: another matter, in a file of its own.
 """
 
+from functools import partial
 from typing import Any
 
 from django.utils import timezone
 
+from idp.database import statements
 from tokens import gateway_jwt, issue
 from tokens.errors import InvalidRequest
 from tokens.format import Prefix
@@ -25,10 +27,13 @@ from tokens.wire import parameters_of
 
 
 class TokenExchange(Grant):
+    is_for_fast_lane = True
+
     def validate_token_request(self, request: Any) -> None:
         parameters = parameters_of(request)
         self.request_validator.authenticate_client(request)
         if parameters.get("subject_token_type") == USER_REFERENCE_TYPE:
+            statements.require_django()
             return  # Checked and audited there, whoever asks.
         self.validate_grant_type(request)
         if not parameters.get("subject_token"):
@@ -56,6 +61,13 @@ class TokenExchange(Grant):
             requester=request.client,
             requested_scope=parameters.get("scope", "").split(),
             now=now,
+        )
+        request.keepable = partial(
+            request.subject.keepable,
+            request.client,
+            token.may_be_said_until(now),
+            signed=True,
+            expires_in=token.expires_in,
         )
         return {
             "access_token": token.encoded,

@@ -39,7 +39,7 @@ _WRONG_CODES = "wrong_user_codes"
 def device_page(request: HttpRequest) -> HttpResponse:
     try:
         wire.require_method(request, "GET", "HEAD", "POST")
-        parameters = wire.read_query(request)
+        parameters = wire.read_query(wire.Call.of(request))
     except ProtocolError as error:
         return bad_request_page(request, error)
     is_typed = request.method == "POST" and "user_code" in request.POST

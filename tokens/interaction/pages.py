@@ -77,7 +77,7 @@ def about_authorization(page: Page) -> Callable[[HttpRequest], HttpResponse]:
     def answer(request: HttpRequest) -> HttpResponse:
         try:
             wire.require_method(request, "GET", "HEAD", "POST")
-            asked = authorization.read(wire.read_query(request))
+            asked = authorization.read(wire.read_query(wire.Call.of(request)))
         except ProtocolError as error:
             return bad_request_page(request, error)
         except authorization.UnknownDestination as error:

@@ -12,11 +12,15 @@ from typing import Any
 import jwt
 
 from idp import jose
+from idp.database import statements
+from idp.database.changes import changes
 from tokens.keys import vault
 from tokens.keys.models import SigningKey
 from tokens.keys.periods import RING_SECONDS
 
 log = logging.getLogger(__name__)
+
+MARK = "keys"  # What changes of signing keys are told as.
 
 
 class NoSigningKeyError(RuntimeError):
@@ -50,6 +54,7 @@ class _Cache:
         self._reported: set[str] = set()
         self._ring: Ring | None = None
         self._read_at = 0.0
+        self._is_followed = False
 
     def get(self) -> Ring:
         return self._fresh() or self._refreshed()
@@ -57,18 +62,27 @@ class _Cache:
     def clear(self) -> None:
         self._ring = None
 
+    def hear(self, mark: str | None) -> None:
+        if mark is None or mark == MARK:
+            with self._lock:
+                self._is_followed, self._read_at = False, 0.0
+
     def _fresh(self) -> Ring | None:
-        ring = self._ring
-        return ring if time.monotonic() - self._read_at <= RING_SECONDS else None
+        # Where changes are heard, what has been read is right until one is.
+        is_recent = self._is_followed and changes.is_live
+        is_recent = is_recent or time.monotonic() - self._read_at <= RING_SECONDS
+        return self._ring if is_recent else None
 
     def _refreshed(self) -> Ring:
         with self._lock:
             ring = self._fresh()
             if ring is None:
+                statements.require_django()
                 # The time before the query: what it answers is no older than that.
                 read_at = time.monotonic()
                 ring = self._read()
                 self._ring, self._read_at = ring, read_at
+                self._is_followed = not changes.changed_since(read_at, [MARK])
             return ring
 
     def _read(self) -> Ring:
@@ -113,5 +127,6 @@ class _Cache:
 
 
 _cache = _Cache()
+changes.subscribe(_cache.hear)
 current = _cache.get
 forget = _cache.clear

@@ -1,0 +1,95 @@
+"""Statements without Django's wrappings, for code that runs both in a request of Django's and in
+the fast lane in front of it.
+
+In a request, a statement runs on Django's connection, in its transaction. In the fast lane, each
+thread has a connection of its own, where a statement is prepared once and is its own transaction:
+BEGIN, COMMIT, the pool and Django's cursors cost more than most of our statements do. What needs a
+transaction, or Django's ORM, is not done there: it raises `NotAlone`, and Django gets the request.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import psycopg
+from django.db import connection
+
+from idp.database.connections import connect
+
+
+class NotAlone(Exception):
+    """One statement alone cannot do this; nothing has been written."""
+
+
+class Cursor(Protocol):
+    """What a cursor of Django's and one of psycopg's have in common."""
+
+    @property
+    def rowcount(self) -> int: ...
+
+    def execute(self, sql: Any, parameters: Any = None, /) -> Any: ...
+
+    def fetchone(self) -> Any: ...
+
+    def fetchall(self) -> Any: ...
+
+
+class _Thread(threading.local):
+    is_alone = False
+    cursor: psycopg.Cursor[Any] | None = None
+
+
+_thread = _Thread()
+
+
+def cursor() -> Cursor:
+    """For one statement; it need not be closed. Raises psycopg's or Django's OperationalError."""
+    if _thread.is_alone:
+        return _thread.cursor or _connect()
+    return connection.cursor()
+
+
+def transaction_cursor() -> Cursor:
+    """For what lasts until a transaction ends: locks. Raises NotAlone in the fast lane."""
+    require_django()
+    return connection.cursor()
+
+
+def is_alone() -> bool:
+    """Whether this is the fast lane."""
+    return _thread.is_alone
+
+
+def require_django() -> None:
+    """Raises NotAlone in the fast lane, where there is neither a transaction nor the ORM."""
+    if _thread.is_alone:
+        raise NotAlone
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """While this lasts, this thread's statements run on its own connection, each by itself."""
+    _thread.is_alone = True
+    try:
+        yield
+    except psycopg.OperationalError:
+        disconnect()
+        raise
+    finally:
+        _thread.is_alone = False
+
+
+def disconnect() -> None:
+    """Forgets this thread's connection; the next statement makes a new one."""
+    kept, _thread.cursor = _thread.cursor, None
+    if kept is not None:
+        kept.connection.close()
+
+
+def _connect() -> psycopg.Cursor[Any]:
+    # Prepared at the first use already, and kept: there are few, and partitions come and go.
+    server = connect("idp fast lane", prepare_threshold=0)
+    server.prepared_max = 200
+    _thread.cursor = server.cursor()
+    return _thread.cursor
