@@ -118,11 +118,14 @@ def _sql(old: str, new: str, access: str) -> str:
                       {", ".join(f"t.{name}" for name in _INHERITED)}
         ), new_refresh AS (
             INSERT INTO {new} (id, nonce, issued_at, expires_at, login_at, {_COLUMNS})
-            SELECT refresh, %(refresh_nonce)s, %(now)s, %(refresh_end)s, login_at, {_COLUMNS}
+            SELECT refresh, %(refresh_nonce)s::bigint, %(now)s::timestamptz,
+                   %(refresh_end)s::timestamptz, login_at, {_COLUMNS}
             FROM rotated
         ), new_access AS (
             INSERT INTO {access} (id, nonce, issued_at, expires_at, {_COLUMNS})
-            SELECT access, %(access_nonce)s, %(now)s, %(access_end)s, {_COLUMNS} FROM rotated
+            SELECT access, %(access_nonce)s::bigint, %(now)s::timestamptz,
+                   %(access_end)s::timestamptz, {_COLUMNS}
+            FROM rotated
         )
         SELECT * FROM rotated
     """  # noqa: S608 - names of our own tables

@@ -22,5 +22,6 @@ def connect(name: str, **options: Any) -> psycopg.Connection[Any]:
         "keepalives_count": 3,
         "tcp_user_timeout": 10_000,
     }
-    parameters["options"] = f"{parameters.get('options') or ''} -c timezone=UTC".strip()
+    given = parameters.get("options") or ""
+    parameters["options"] = f"{given} -c timezone=UTC -c datestyle=ISO".strip()
     return psycopg.connect(**parameters, autocommit=True, **options)

@@ -16,6 +16,7 @@ import psycopg
 from django.db import connection
 
 from idp.database.connections import connect
+from idp.database.prepared import PreparedCursor
 
 
 class NotAlone(Exception):
@@ -23,7 +24,7 @@ class NotAlone(Exception):
 
 
 class Cursor(Protocol):
-    """What a cursor of Django's and one of psycopg's have in common."""
+    """What a cursor of Django's and one of the fast lane have in common."""
 
     @property
     def rowcount(self) -> int: ...
@@ -37,7 +38,7 @@ class Cursor(Protocol):
 
 class _Thread(threading.local):
     is_alone = False
-    cursor: psycopg.Cursor[Any] | None = None
+    cursor: PreparedCursor | None = None
 
 
 _thread = _Thread()
@@ -73,7 +74,8 @@ def alone() -> Iterator[None]:
     _thread.is_alone = True
     try:
         yield
-    except psycopg.OperationalError:
+    except psycopg.Error:
+        # Also where the server is a standby by now: the next connection goes to the primary.
         disconnect()
         raise
     finally:
@@ -87,9 +89,6 @@ def disconnect() -> None:
         kept.connection.close()
 
 
-def _connect() -> psycopg.Cursor[Any]:
-    # Prepared at the first use already, and kept: there are few, and partitions come and go.
-    server = connect("idp fast lane", prepare_threshold=0)
-    server.prepared_max = 200
-    _thread.cursor = server.cursor()
+def _connect() -> PreparedCursor:
+    _thread.cursor = PreparedCursor(connect("idp fast lane"))
     return _thread.cursor
