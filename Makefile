@@ -34,7 +34,7 @@ lint: .venv/development.stamp ## style, imports between layers, templates, missi
 types: .venv/development.stamp ## static types, strict in tokens/
 	$(WITH_TEST_SETTINGS) -m mypy
 
-bench: .venv/development.stamp ## measure cost and size beside the stock toolkit; ARGS="--only lifecycle" beside many tokens
+bench: .venv/development.stamp ## measure requests, cost and size beside the stock toolkit; ARGS="--only growth" beside many tokens
 	$(PYTHON) -m tests.bench $(ARGS)
 
 bench-data: .venv/development.stamp ## keep a database of 10,000,000 living tokens for that; ARGS=--fresh loads it anew

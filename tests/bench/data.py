@@ -72,21 +72,42 @@ def ensure(
     """A database with so many living tokens: that of an earlier run, or one loaded now."""
     refresh_tokens = refresh_tokens or refresh_tokens_beside(access_tokens)
     size = f"{access_tokens:,} access tokens and {refresh_tokens:,} refresh tokens"
-    name = f"tokens_{access_tokens}_{refresh_tokens}"
+    name = _name(access_tokens, refresh_tokens)
     living_until = None if fresh else _living_until(postgres, name)
     if living_until and living_until - MARGIN > datetime.now(UTC):
         print(f"{size} are there, and live until {living_until:%Y-%m-%d %H:%M} UTC", flush=True)
         side = sides.ours(postgres, name)
         side.run(filling.upgrade)
         return side
-    print(f"{size} are loaded …", flush=True)
+    return _loaded(postgres, name, access_tokens, refresh_tokens)
+
+
+def fresh(
+    postgres: EmbeddedPostgres, access_tokens: int, refresh_tokens: int, **counts: int
+) -> Side:
+    """A database of its own with other `counts` (see `filling.fill`): always loaded now."""
+    about = "_".join(f"{count}_{name}" for name, count in counts.items())
+    name = f"{_name(access_tokens, refresh_tokens)}_{about}"
+    return _loaded(postgres, name, access_tokens, refresh_tokens, **counts)
+
+
+def _loaded(
+    postgres: EmbeddedPostgres, name: str, access_tokens: int, refresh_tokens: int, **about: int
+) -> Side:
+    print(f"The database {name} is loaded …", flush=True)
     started = time.monotonic()
     _drop(postgres, name)
     side = sides.ours(postgres, name)
-    about = side.run(filling.fill, access_tokens=access_tokens, refresh_tokens=refresh_tokens)
-    _describe(postgres, name, about)
+    described = side.run(
+        filling.fill, access_tokens=access_tokens, refresh_tokens=refresh_tokens, **about
+    )
+    _describe(postgres, name, described)
     print(f"… in {time.monotonic() - started:.0f} s", flush=True)
     return side
+
+
+def _name(access_tokens: int, refresh_tokens: int) -> str:
+    return f"tokens_{access_tokens}_{refresh_tokens}"
 
 
 def refresh_tokens_beside(access_tokens: int) -> int:

@@ -30,8 +30,12 @@ _USER_COLUMNS = {
 }
 
 
-def fill(access_tokens: int, refresh_tokens: int) -> dict[str, str]:
+def fill(
+    access_tokens: int, refresh_tokens: int, client_count: int = CLIENTS, scope_count: int = 0
+) -> dict[str, str]:
     """Makes the schema and loads it; answers until when all of the tokens live.
+
+    Clients have `scope_count` scopes, or those few that the tokens of users need.
 
     Access tokens have a core of their own, and arrive in the order of their ids, so that the
     indexes get the shape that they have in production.
@@ -39,7 +43,7 @@ def fill(access_tokens: int, refresh_tokens: int) -> dict[str, str]:
     from tokens import caps
 
     ours.prepare()
-    people = population(access_tokens, refresh_tokens, clients())
+    people = population(access_tokens, refresh_tokens, clients(client_count, scope_count))
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as other:
         access = other.submit(_copy_access_tokens, os.environ["IDP_DATABASE_URL"], people)
@@ -72,28 +76,30 @@ def population(access_tokens: int, refresh_tokens: int, clients: tuple[int, ...]
     )
 
 
-def clients(count: int = CLIENTS) -> tuple[int, ...]:
-    """Makes clients with the grants, scopes and lifetime of their tokens; answers their keys."""
+def clients(count: int = CLIENTS, scopes: int = 0) -> tuple[int, ...]:
+    """Clients with the grants, scopes and lifetime of their tokens; answers their keys."""
     from clients_admin.models import Client, GrantType, Scope
 
-    names = {name for frozen in FROZEN for name in frozen.split()}
-    scopes = [Scope.objects.get_or_create(name=name)[0] for name in sorted(names)]
+    names = sorted({name for frozen in FROZEN for name in frozen.split()})
+    names += [f"service-{number:03}.read" for number in range(len(names), scopes)]
+    rights = [Scope.objects.get_or_create(name=name)[0] for name in names]
     grants = [
         GrantType.AUTHORIZATION_CODE,
         GrantType.CLIENT_CREDENTIALS,
         GrantType.REFRESH_TOKEN,
     ]
-    made = [
-        Client.objects.create(
+    made = Client.objects.bulk_create(
+        Client(
             client_id=f"client-{number}",
             client_type="confidential",
             grant_types=grants,
             flags={"access_token_seconds": int(ACCESS_LIFE.total_seconds())},
         )
         for number in range(1, count + 1)
-    ]
-    for client in made:
-        client.scopes.set(scopes)
+    )
+    Client.scopes.through.objects.bulk_create(
+        Client.scopes.through(client=client, scope=right) for client in made for right in rights
+    )
     return tuple(client.pk for client in made)
 
 

@@ -4,14 +4,14 @@ Works on the connection of whichever side the process belongs to.
 """
 
 import json
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import psutil
 from django.db import connection
+
+from tests.bench.processes import cpu_seconds
 
 type Statement = tuple[str, Sequence[Any]]
 
@@ -38,10 +38,10 @@ def cpu() -> Iterator[dict[str, float]]:
     """
     backend = _value("SELECT pg_backend_pid()")
     found: dict[str, float] = {}
-    server, client = _cpu_seconds(backend), time.process_time()
+    server, client = cpu_seconds(backend), time.process_time()
     yield found
     found["client"] = (time.process_time() - client) * 1e6
-    found["server"] = (_cpu_seconds(backend) - server) * 1e6
+    found["server"] = (cpu_seconds(backend) - server) * 1e6
 
 
 def dead_rows(table: str) -> int:
@@ -88,14 +88,6 @@ def rows_of(statement: str, *values: Any) -> list[tuple[Any, ...]]:
 
 def _value(statement: str, *values: Any) -> Any:
     return rows_of(statement, *values)[0][0]
-
-
-def _cpu_seconds(pid: int) -> float:
-    """Of another process: by Linux to the nanosecond, by others to a hundredth of a second."""
-    if sys.platform == "linux":
-        return time.clock_gettime((~pid << 3) | 2)  # as clock_getcpuclockid(3) makes the clock's id
-    times = psutil.Process(pid).cpu_times()
-    return times.user + times.system
 
 
 # The table itself, or the parent and all its partitions.

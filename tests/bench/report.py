@@ -1,8 +1,8 @@
 """What a bench found, and how it is written: a table for people, JSON for programs."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,21 @@ class Figure:
         return self.other / self.value if self.other is not None and self.value else None
 
 
+class Finding(Protocol):
+    """What a bench answers; `text` is the table for people, each headline a part of the summary.
+
+    `markdown` are the blocks for docs/performance.md, by name.
+    """
+
+    def text(self) -> str: ...
+
+    def markdown(self) -> dict[str, str]: ...
+
+    def headlines(self) -> Iterator[str]: ...
+
+    def as_json(self) -> dict[str, Any]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """The figures of one bench; `notes` are lines that stand below its table.
@@ -38,6 +53,28 @@ class Result:
     notes: Sequence[str] = field(default=())
     columns: tuple[str, str] = ("ours", "stock")
 
+    def text(self) -> str:
+        rows = [("", *self.columns, "ratio"), *(_cells(figure) for figure in self.figures)]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [
+            " | ".join(
+                [row[0].ljust(widths[0])]
+                + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+            )
+            for row in rows
+        ]
+        lines.insert(1, "-+-".join("-" * width for width in widths))
+        return "\n".join(["", self.title, "", *lines, *self.notes])
+
+    def markdown(self) -> dict[str, str]:
+        return {}
+
+    def headlines(self) -> Iterator[str]:
+        for figure in self.figures:
+            if figure.headline:
+                value = _value(figure.value, figure.unit)
+                yield f"{figure.headline} {value}{_beside(figure, self.columns[1])}"
+
     def as_json(self) -> dict[str, Any]:
         figures = [self._as_json(figure) for figure in self.figures]
         return {"title": self.title, "figures": figures, "notes": list(self.notes)}
@@ -48,29 +85,9 @@ class Result:
         return {first: found.pop("value"), second: found.pop("other"), **found}
 
 
-def table(result: Result) -> str:
-    """A result as text, its columns aligned."""
-    rows = [("", *result.columns, "ratio"), *(_cells(figure) for figure in result.figures)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        " | ".join(
-            [row[0].ljust(widths[0])]
-            + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
-        )
-        for row in rows
-    ]
-    lines.insert(1, "-+-".join("-" * width for width in widths))
-    return "\n".join(["", result.title, "", *lines, *result.notes])
-
-
-def summary(results: Iterable[Result]) -> str:
-    """The headlines of all results as one line."""
-    return " · ".join(
-        f"{figure.headline} {_value(figure.value, figure.unit)}{_beside(figure, result.columns[1])}"
-        for result in results
-        for figure in result.figures
-        if figure.headline
-    )
+def summary(findings: Iterable[Finding]) -> str:
+    """The headlines of all benches as one line."""
+    return " · ".join(headline for found in findings for headline in found.headlines())
 
 
 def _cells(figure: Figure) -> tuple[str, str, str, str]:

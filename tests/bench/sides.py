@@ -10,7 +10,11 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from idp.environment import PROJECT
 from idp.ops.embedded import EmbeddedPostgres
@@ -22,8 +26,12 @@ NO_BROKER = "redis://127.0.0.1:1/0"
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """Where functions of this side run: the environment of their process."""
+    """Where functions of this side run: the environment of their process.
 
+    `name` is that of its database.
+    """
+
+    name: str
     environment: dict[str, str]
     database_url: str
 
@@ -47,29 +55,40 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """What a bench is given: both sides, and how many rows to measure with."""
+    """What a bench is given: both sides, how many rows to measure with, and whose databases."""
 
     ours: Side
     stock: Side
     rows: int
+    server: EmbeddedPostgres
 
 
 def ours(server: EmbeddedPostgres, name: str = "ours") -> Side:
-    """This product, with the settings that tests use."""
+    """This product as it is by default, with the keys that tests use."""
     database_url = server.ensure_database(name)
     own = variables(database_url, NO_BROKER) | {
         "IDP_VAR_DIR": str(server.directory.parent),
         "IDP_LOG_LEVEL": "warning",
     }
+    # Tests switch off the guard of addresses and users; here its cost is part of a request's.
+    own.pop("IDP_BLOCKING", None)
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("IDP_")}
-    return Side(inherited | own, database_url)
+    return Side(name, inherited | own, database_url)
 
 
-def stock(server: EmbeddedPostgres) -> Side:
+def stock(server: EmbeddedPostgres, name: str = "stock") -> Side:
     """The toolkit as it comes, see `stock_settings`."""
-    database_url = server.ensure_database("stock")
+    database_url = server.ensure_database(name)
     own = {
         "DJANGO_SETTINGS_MODULE": "tests.bench.stock_settings",
         "STOCK_DATABASE_URL": database_url,
+        "STOCK_RSA_KEY": _rsa_key(),
     }
-    return Side(os.environ | own, database_url)
+    return Side(name, os.environ | own, database_url)
+
+
+@cache
+def _rsa_key() -> str:
+    """What the toolkit signs ID tokens with."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()

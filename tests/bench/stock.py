@@ -51,10 +51,10 @@ def load(
     }
     if of_users:
         columns["user_id"] = f"random(1, {USERS})"
-    multiply(_template(scope, of_users=of_users), rows, expires, columns)
+    multiply(template(scope, of_users=of_users), rows, expires, columns)
 
 
-def _template(scope: str, *, of_users: bool) -> Any:
+def template(scope: str, *, of_users: bool) -> Any:
     """A row as the toolkit's model writes it, with a token as oauthlib makes it."""
     from django.utils import timezone
     from oauth2_provider.models import get_access_token_model
