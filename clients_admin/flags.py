@@ -262,6 +262,13 @@ FLAGS: tuple[Flag, ...] = (
         "user is made of whatever the client says, where the service cannot be asked.",
         choices=("look_up", "create"),
     ),
+    Flag(
+        "may_assert_client_ip",
+        Kind.SWITCH,
+        False,
+        "Lets a confidential client say, in a JWT that it signs, from which address a request "
+        "comes that it passes on: what fails then counts there.",
+    ),
 )
 BY_NAME = {flag.name: flag for flag in FLAGS}
 
@@ -291,6 +298,7 @@ class ClientFlags:
     on_behalf_of_login_services: tuple[str, ...]
     on_behalf_of_scopes: tuple[str, ...]
     on_behalf_of_unknown_users: str
+    may_assert_client_ip: bool
 
     @classmethod
     def of(cls, additional_information: Mapping[str, Any]) -> "ClientFlags":

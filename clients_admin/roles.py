@@ -11,10 +11,12 @@ from django.apps import apps as django_apps
 from django.apps.registry import Apps
 from django.db.models import Q
 
-EDITORS = "Editors"
-VIEWERS = "Viewers"
+from idp.accounts.outcomes import Role
+
+EDITORS, VIEWERS = Role.EDITOR.value, Role.VIEWER.value
 
 _SEE = ("view",)
+_UNBLOCK = ("view", "lift")
 _ALL = ("add", "change", "delete", "view")
 
 # `{role: {app: {model: verbs}}}`. Viewers see no secret, not even that it exists; nobody deletes
@@ -31,8 +33,10 @@ ROLES: dict[str, dict[str, dict[str, tuple[str, ...]]]] = {
         },
         "idp": {
             "auditevent": _SEE,
+            "block": _UNBLOCK,
             "localaccount": _ALL,
             "loginservice": _ALL,
+            "networkprofile": _ALL,
             "trustedissuer": _ALL,
             "user": _SEE,
         },
@@ -48,8 +52,10 @@ ROLES: dict[str, dict[str, dict[str, tuple[str, ...]]]] = {
         },
         "idp": {
             "auditevent": _SEE,
+            "block": _UNBLOCK,
             "localaccount": _SEE,
             "loginservice": _SEE,
+            "networkprofile": _SEE,
             "trustedissuer": _SEE,
             "user": _SEE,
         },

@@ -307,7 +307,8 @@ class Environment(BaseSettings):
     trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_parse_networks)] = _setting(
         "Network",
         "list of networks",
-        "Proxies whose X-Forwarded-For will count. Checked, but nothing reads it in this release.",
+        "Proxies whose X-Forwarded-For counts: the address of a request is the last one in it that "
+        "is in none of these networks. Without any, it is the peer's.",
         default=(),
     )
     internal_networks: Annotated[tuple[Network, ...], BeforeValidator(_parse_networks)] = _setting(
@@ -332,6 +333,23 @@ class Environment(BaseSettings):
         default=("operators",),
     )
 
+    blocking: Annotated[Literal["on", "shadow", "off"], BeforeValidator(_lower)] = _setting(
+        "Blocking",
+        "on, shadow, off",
+        "Whether addresses and users with too many failed attempts are refused for a while; "
+        "shadow: nobody is, and the admin shows who would be.",
+        default="on",
+    )
+    user_failures: int = _setting(
+        "Blocking",
+        "number",
+        "Wrong passwords of one user within a quarter of an hour that block this user; for "
+        "addresses see the network profiles in the admin.",
+        default=10,
+        ge=2,
+        le=1000,
+    )
+
     notify_urls: Annotated[tuple[SecretStr, ...], BeforeValidator(_parse_notify_urls)] = _setting(
         "Notifications",
         "list of secrets",
@@ -346,7 +364,7 @@ class Environment(BaseSettings):
     threads: int = _setting(
         "Web server",
         "number",
-        "Threads of each process; each may hold two database connections, and the process one more.",
+        "Threads of each process; each may hold two database connections, the process one more.",
         default=8,
         ge=1,
         le=256,

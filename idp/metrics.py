@@ -35,7 +35,7 @@ def _prepare_directory() -> None:
 # prometheus_client reads the variable while it is imported, by whomever, and never again.
 _prepare_directory()
 
-from prometheus_client import Counter, Gauge  # noqa: E402
+from prometheus_client import Counter, Gauge, Histogram  # noqa: E402
 
 # --- Tokens --------------------------------------------------------------------------------------
 
@@ -89,6 +89,26 @@ NOTIFICATIONS = Counter(
     "idp_notifications_total",
     "Messages to chats and mailboxes, by outcome: sent, failed (one attempt) or lost (given up).",
     ["outcome"],
+)
+
+# --- Blocking ------------------------------------------------------------------------------------
+
+FAILED_ATTEMPTS = Counter(
+    "idp_failed_attempts_total",
+    "Attempts that count against an address or a user, by what was wrong: password, client secret "
+    "and others.",
+    ["what"],
+)
+BLOCKS = Counter(
+    "idp_blocks_total",
+    "Blocks made, by kind (address, user) and effect (refuse, shadow, warning).",
+    ["kind", "effect"],
+)
+UNBLOCKS = Counter("idp_unblocks_total", "Blocks lifted before their time.", ["kind"])
+BLOCKED_REQUESTS = Counter(
+    "idp_blocked_requests_total",
+    "Requests refused because their address is blocked, by what they were answered: page or json.",
+    ["answer"],
 )
 
 # --- Partitions ----------------------------------------------------------------------------------
@@ -145,6 +165,27 @@ CAPS_UNCHECKED_TOKENS = Gauge(
     "idp_caps_unchecked_tokens",
     "Sequence numbers that the caps job has still to look at.",
     ["kind"],
+    multiprocess_mode="mostrecent",
+)
+
+
+# --- Login services ------------------------------------------------------------------------------
+
+LOGINS = Counter(
+    "idp_logins_total",
+    "Passwords checked, by login service and outcome: accepted, refused or unavailable.",
+    ["service", "outcome"],
+)
+LOGIN_SECONDS = Histogram(
+    "idp_login_seconds",
+    "How long login services take to check a password.",
+    ["service"],
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
+)
+LOGIN_SERVICE_OUT = Gauge(
+    "idp_login_service_out",
+    "1 while a process does not ask a login service, because it has been unavailable.",
+    ["service"],
     multiprocess_mode="mostrecent",
 )
 

@@ -2,14 +2,18 @@
 
 from idp.accounts.models import LocalAccount, LoginService, TrustedIssuer, User
 from idp.audit.models import AuditEvent
+from idp.blocking.models import Block, FailedAttempt, NetworkProfile
 from idp.expiry_warnings import ExpiryWarning
 from idp.spent_assertions import SpentAssertion
 
 __all__ = [
     "AuditEvent",
+    "Block",
     "ExpiryWarning",
+    "FailedAttempt",
     "LocalAccount",
     "LoginService",
+    "NetworkProfile",
     "SpentAssertion",
     "TrustedIssuer",
     "User",

@@ -20,6 +20,9 @@ TOKEN_KEYS = {key.id: key.key for key in env.token_keys}
 DEBUG = env.debug
 ALLOWED_HOSTS = [urlsplit(PUBLIC_URL).hostname, "localhost", "127.0.0.1", "[::1]"]
 INTERNAL_NETWORKS = env.internal_networks
+TRUSTED_PROXIES = env.trusted_proxies
+BLOCKING = env.blocking
+USER_FAILURES = env.user_failures
 JWKS_ALLOWED_NETWORKS = env.jwks_allowed_networks
 INTROSPECTION_CACHE_SECONDS = env.introspection_cache_seconds
 
@@ -46,13 +49,15 @@ MIDDLEWARE = [
     "idp.ops.request_metrics.RequestMetricsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django.middleware.csp.ContentSecurityPolicyMiddleware",
+    "idp.blocking.middleware.BlockingMiddleware",
+    "tokens.client_addresses.ClientAddressMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "branding.page_language.PageLanguageMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "django.middleware.csp.ContentSecurityPolicyMiddleware",
     "tokens.exposed_credentials.ExposedCredentialsMiddleware",
 ]
 

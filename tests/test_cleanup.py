@@ -15,6 +15,7 @@ from clients_admin.models import ClientSecret
 from idp.audit.models import AUDIT_EVENTS, AuditEvent
 from idp.audit.record import record
 from idp.audit.tags import Tag
+from idp.blocking.models import Block, FailedAttempt
 from idp.expiry_warnings import ExpiryWarning, is_first
 from idp.partitioning.partitions import CLOCK_MARGIN
 from idp.partitioning.tables import PartitionedTable
@@ -129,6 +130,26 @@ def retired_key() -> tuple[type[Model], datetime]:
     return SigningKey, NOON + 365 * DAY
 
 
+def failed_attempt() -> tuple[type[Model], datetime]:
+    FailedAttempt.objects.create(
+        subject="192.0.2.1", name_key="x", name_shown="x", what="password", at=NOON
+    )
+    return FailedAttempt, NOON + DAY
+
+
+def block() -> tuple[type[Model], datetime]:
+    Block.objects.create(
+        subject="192.0.2.1",
+        kind="address",
+        effect="refuse",
+        attempts=1,
+        name_count=1,
+        created_at=NOON - DAY,
+        until=NOON,
+    )
+    return Block, NOON + 90 * DAY
+
+
 BUILDERS: tuple[Callable[[], tuple[type[Model], datetime]], ...] = (
     access_token,
     refresh_token,
@@ -141,6 +162,8 @@ BUILDERS: tuple[Callable[[], tuple[type[Model], datetime]], ...] = (
     ended_secret,
     expiry_warning,
     retired_key,
+    failed_attempt,
+    block,
 )
 
 

@@ -19,6 +19,7 @@ from clients_admin.models import ClientSecret
 from idp import metrics
 from idp.audit.models import AUDIT_EVENTS
 from idp.audit.record import known as known_of_audit
+from idp.blocking.models import LONGEST_WINDOW, Block, FailedAttempt
 from idp.expiry_warnings import ExpiryWarning
 from idp.partitioning import partitions
 from idp.partitioning.tables import PartitionedTable
@@ -115,6 +116,7 @@ def _rows_of(
     return model._meta.db_table, Rule(keeps, partial(delete, model, dead))
 
 
+BLOCKS_KEPT = timedelta(days=90)
 SECRETS_KEPT = timedelta(days=90)
 KEYS_KEPT = timedelta(days=365)
 # From the warning on, not from the end: what has ended and stays is warned of once a year.
@@ -134,6 +136,8 @@ RULES: dict[str, Rule] = dict([
              lambda now: Q(expires_at__lte=now - SECRETS_KEPT)),
     _rows_of(ExpiryWarning, "a year after the warning",
              lambda now: Q(warned_at__lte=now - WARNINGS_KEPT)),
+    _rows_of(FailedAttempt, "a day", lambda now: Q(at__lte=now - LONGEST_WINDOW)),
+    _rows_of(Block, "90 days after their time", lambda now: Q(until__lte=now - BLOCKS_KEPT)),
     _rows_of(SigningKey, "a year after they were retired",
              lambda now: Q(retired_at__lte=now - KEYS_KEPT)),
 ])  # fmt: skip
@@ -155,6 +159,7 @@ BOUNDED = {
     "django_migrations": "one for each migration",
     "idp_localaccount": "one for each person with a local password",
     "idp_loginservice": "configuration",
+    "idp_networkprofile": "configuration",
     "idp_trustedissuer": "configuration",
     "idp_user": "one for each person who has ever signed in",
     "idp_user_groups": "operators",

@@ -11,6 +11,8 @@ from django.utils import timezone
 from clients_admin import secrets
 from clients_admin.directory import directory
 from clients_admin.models import Client
+from idp.blocking import guard
+from idp.blocking.guard import Failure
 from idp.database import statements
 from tokens import private_key_jwt
 from tokens.assertions import Unverified
@@ -28,14 +30,19 @@ class Presented:
     assertion: Unverified | None = None
 
 
-def authenticate(parameters: Mapping[str, str], authorization: str = "") -> Client:
+def authenticate(
+    parameters: Mapping[str, str], authorization: str = "", *, address: str = ""
+) -> Client:
     """The client of a request. A public client names itself, all others prove themselves.
 
-    `authorization` is the header's value. Raises InvalidClient or InvalidRequest.
+    `authorization` is the header's value; what is wrong counts against `address`. Raises
+    InvalidClient or InvalidRequest.
     """
     presented = read(parameters, authorization)
     client = directory.client(presented.client_id)
     if client is None or not client.is_active:
+        if presented.secret is not None or presented.assertion is not None:
+            guard.failed(address, what=Failure.CLIENT_SECRET, name=presented.client_id)
         raise InvalidClient(reason=f"unknown or inactive client {presented.client_id[:100]!r}")
     if not client.is_confidential:
         if presented.secret is not None or presented.assertion is not None:
@@ -43,18 +50,29 @@ def authenticate(parameters: Mapping[str, str], authorization: str = "") -> Clie
         return client
     if presented.assertion is not None:
         statements.require_django()
-        private_key_jwt.prove(client, presented.assertion, timezone.now())
+        try:
+            private_key_jwt.prove(client, presented.assertion, timezone.now())
+        except InvalidClient:
+            _count(client, Failure.CLIENT_ASSERTION, address)
+            raise
         return client
     if presented.secret is None:
         raise InvalidClient(reason="no secret shown")
     if not secrets.verify(client, presented.secret):
+        _count(client, Failure.CLIENT_SECRET, address)
         raise InvalidClient(reason="wrong or expired secret")
     return client
 
 
-def authenticate_confidential(parameters: Mapping[str, str], authorization: str = "") -> Client:
+def _count(client: Client, what: Failure, address: str) -> None:
+    guard.failed(address, what=what, name=client.client_id, is_known=True)
+
+
+def authenticate_confidential(
+    parameters: Mapping[str, str], authorization: str = "", *, address: str = ""
+) -> Client:
     """A client that has proved itself: naming a public client opens nothing."""
-    client = authenticate(parameters, authorization)
+    client = authenticate(parameters, authorization, address=address)
     if not client.is_confidential:
         raise UnauthorizedClient(reason="a public client asked")
     return client

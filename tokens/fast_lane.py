@@ -16,11 +16,15 @@ from typing import Any
 
 import psycopg
 from django.conf import settings
+from django.utils import timezone
 from django.utils.csp import CSP
 
+from idp import metrics, net
+from idp.blocking import guard
+from idp.blocking.refusal import refusal as refusal_of
 from idp.database import statements
 from idp.ops.request_metrics import FastLaneMetrics
-from tokens import wire
+from tokens import client_addresses, wire
 from tokens.endpoints.introspect import introspect
 from tokens.endpoints.token import token
 from tokens.endpoints.userinfo import userinfo
@@ -142,12 +146,35 @@ LANES: dict[str, FastLane] = {
 }
 
 
+def _refused(address: str, environ: Environ) -> Ready | None:
+    """What a blocked address is answered, as by `idp.blocking.middleware`; None for any other.
+
+    Raises psycopg.Error where that is not known and cannot be asked.
+    """
+    now = timezone.now()
+    with statements.alone():
+        block = guard.blocked(address, now)
+    if block is None:
+        return None
+    metrics.count(metrics.BLOCKED_REQUESTS, answer="json")
+    refusal = refusal_of(block, now)
+    headers = [*refusal.headers.items(), *_SENT[_is_secure(environ)]]
+    return refusal.status, headers, [refusal.body]
+
+
 def answer(
     environ: Environ, start_response: Callable[[str, list[Header]], Any]
 ) -> list[bytes] | None:
     """A WSGI application for some requests; None for those that are Django's."""
     lane = LANES.get(environ["PATH_INFO"])
-    ready = lane.answer(environ) if lane else None
+    if lane is None or client_addresses.HEADER in environ:
+        return None
+    address = environ[net.ADDRESS] = net.client_address(environ)
+    try:
+        refused = None if guard.is_known_free(address) else _refused(address, environ)
+    except psycopg.Error:
+        return None
+    ready = refused or lane.answer(environ)
     if ready is None:
         return None
     status, headers, body = ready

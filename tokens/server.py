@@ -9,6 +9,7 @@ from oauthlib.common import CaseInsensitiveDict
 from oauthlib.common import Request as OAuthRequest
 from oauthlib.oauth2 import AuthorizationEndpoint, TokenEndpoint
 
+from idp import net
 from tokens.grants import GRANTS
 from tokens.kept_answers import Keepable
 from tokens.wire import Answer, Call, Parameters
@@ -25,6 +26,7 @@ class TokenRequest(OAuthRequest):
 
     def __init__(self, call: Call, parameters: Parameters) -> None:
         self.uri, self.http_method, self.body = call.path, call.method, None
+        self.address, self.address_is_asserted = call.address, net.IS_ASSERTED in call.meta
         headers = {"Authorization": call.authorization, "Origin": call.header("ORIGIN")}
         self.headers = CaseInsensitiveDict({name: text for name, text in headers.items() if text})
         self.decoded_body = list(parameters.items())

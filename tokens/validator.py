@@ -30,7 +30,9 @@ class Validator(OAuth2Validator):
 
     def authenticate_client(self, request: Any, *args: Any, **kwargs: Any) -> bool:
         request.client = client_authentication.authenticate(
-            parameters_of(request), request.headers.get("Authorization", "")
+            parameters_of(request),
+            request.headers.get("Authorization", ""),
+            address=request.address,
         )
         request.client_id = request.client.client_id
         return True

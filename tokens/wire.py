@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, UnreadableP
 from django.utils.csp import CSP
 from django.views.decorators.csrf import csrf_exempt
 
+from idp import net
 from tokens.errors import InvalidRequest, MethodNotAllowed, ProtocolError, TemporarilyUnavailable
 from tokens.kept_answers import Keepable
 from tokens.keys.ring import NoSigningKeyError
@@ -70,6 +71,11 @@ class Call:
     def header(self, name: str) -> str:
         """A header by its name in WSGI, without HTTP_; empty where there is none."""
         return str(self.meta.get(f"HTTP_{name}", ""))
+
+    @property
+    def address(self) -> str:
+        """The address that the request counts for; see `idp.net`."""
+        return net.address_in(self.meta)
 
     @property
     def authorization(self) -> str:

@@ -56,6 +56,14 @@ UNFOLD: dict[str, Any] = {
                 ],
             },
             {
+                "title": "Blocking",
+                "separator": True,
+                "items": [
+                    _page("Blocks", "block", "idp", "block"),
+                    _page("Network profiles", "lan", "idp", "networkprofile"),
+                ],
+            },
+            {
                 "title": "Keys",
                 "separator": True,
                 "items": [_page("Signing keys", "key", "tokens", "signingkey")],

@@ -5,12 +5,14 @@ from django.contrib.auth.models import Group
 
 from branding.models import Brand
 from clients_admin.admin.accounts import LocalAccountAdmin, UserAdmin
+from clients_admin.admin.blocks import BlockAdmin, NetworkProfileAdmin
 from clients_admin.admin.brands import BrandAdmin
 from clients_admin.admin.login_services import LoginServiceAdmin
 from clients_admin.admin.scopes import ScopeAdmin, ScopeGroupAdmin
 from clients_admin.admin.trusted_issuers import TrustedIssuerAdmin
 from clients_admin.models import Scope, ScopeGroup
 from idp.accounts.models import LocalAccount, LoginService, TrustedIssuer, User
+from idp.blocking.models import Block, NetworkProfile
 
 PAGES = {
     Scope: ScopeAdmin,
@@ -20,6 +22,8 @@ PAGES = {
     TrustedIssuer: TrustedIssuerAdmin,
     LocalAccount: LocalAccountAdmin,
     User: UserAdmin,
+    Block: BlockAdmin,
+    NetworkProfile: NetworkProfileAdmin,
 }
 
 

@@ -4,15 +4,17 @@ from uuid import UUID
 
 from django.contrib.auth.hashers import check_password, make_password
 
+from idp.accounts import credentials
 from idp.accounts.models import LocalAccount, LoginService, User, new_subject
 from idp.accounts.outcomes import Identity, Outcome, Refused
+from idp.blocking import guard
 
-MAX_PASSWORD_CHARACTERS = 1024
+MAX_PASSWORD_CHARACTERS = credentials.MAX_PASSWORD_CHARACTERS
 
 
 def check(service: LoginService, username: str, password: str) -> Outcome:
     """An unknown name costs the same as a wrong password, so that names cannot be found by time."""
-    if "\0" in username or "\0" in password or len(password) > MAX_PASSWORD_CHARACTERS:
+    if credentials.are_malformed(username, password):
         return Refused("malformed credentials")
     account = LocalAccount.objects.filter(login_service=service, username__iexact=username).first()
     if account is None:
@@ -52,3 +54,7 @@ def set_password(account: LocalAccount, password: str) -> None:
     User.objects.filter(
         login_service=account.login_service, external_id=str(account.external_id)
     ).update(sessions_salt=new_subject())
+    service = account.login_service
+    guard.lift_user(
+        guard.UserName(service.pk, service.name, account.username), actor="new password"
+    )

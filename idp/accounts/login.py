@@ -4,8 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from idp.accounts import local
-from idp.accounts.models import LoginService, User
+from idp.accounts.models import LoginService, User, new_subject
 from idp.accounts.outcomes import Identity, Outcome, Refused, Unavailable
+from idp.audit.details import clean_text, without_secrets
+from idp.blocking import guard, subjects
+from idp.signals import user_blocked
 
 
 def _has_no_passwords(service: LoginService, username: str, password: str) -> Outcome:
@@ -28,22 +31,121 @@ class Authenticated:
     user: User
 
 
+# Reasons of `Refused` that are not a login service's own.
+BLOCKED_ADDRESS, BLOCKED_USER = "blocked address", "blocked user"
+# What a login service says of a name that it knows; of no other is the name ever shown.
+_KNOWN = frozenset(
+    {
+        "a password hash of no accepted scheme",
+        "inactive account",
+        "locked account",
+        "no password",
+        "not in a required group",
+        "wrong password",
+    }
+)
+
+
 def sign_in(
-    services: Iterable[LoginService], username: str, password: str
+    services: Iterable[LoginService],
+    username: str,
+    password: str,
+    *,
+    address: str = "",
+    client_id: str = "",
 ) -> Authenticated | Refused | Unavailable:
     """Asks the login services in their order; the first that knows the user and password decides.
 
     `Unavailable` only where no service accepts and at least one could not answer: an outage is
-    never a wrong password.
+    never a wrong password. A service that a user is blocked at is not asked about them.
+
+    `address` is that of the user, as far as it is known; `client_id` of a client through which the
+    password came and that has proved itself.
     """
-    outcome: Refused | Unavailable = Refused("no login service")
-    for service in services:
-        answer: Outcome = CHECKS[LoginService.Kind(service.kind)](service, username, password)
-        if isinstance(answer, Identity):
-            return _admit(service, answer)
-        if not isinstance(outcome, Unavailable):
-            outcome = answer
-    return outcome
+    asked = list(services)
+    users = {service.pk: _user_name(service, username) for service in asked if _counts_at(service)}
+    attempt = guard.begin(address, username, users.values(), client_id=client_id)
+    match attempt:
+        case guard.AddressBlocked():
+            return Refused(BLOCKED_ADDRESS)
+        case guard.Crowded():
+            return Unavailable("too many attempts from this address at once")
+    blocked = [pk for pk, user in users.items() if user in attempt.blocked]
+    answers: dict[int, Refused | Unavailable] = {}
+    try:
+        for service in asked:
+            if service.pk in blocked:
+                continue
+            answer = CHECKS[LoginService.Kind(service.kind)](service, username, password)
+            if isinstance(answer, Identity):
+                guard.close(attempt)
+                return _admit(service, answer)
+            answers[service.pk] = answer
+    except BaseException:
+        guard.close(attempt)
+        raise
+    return _outcome(attempt, users, answers, is_blocked=bool(blocked))
+
+
+def _outcome(
+    attempt: guard.Attempt,
+    users: dict[int, guard.UserName],
+    answers: dict[int, Refused | Unavailable],
+    *,
+    is_blocked: bool,
+) -> Refused | Unavailable:
+    """What comes of an attempt that no service has accepted, and of its being counted.
+
+    Where one could not answer, the password may be right there. So the address fails only if
+    another one knows the name, and the user at those that refused.
+    """
+    refused = {pk: a for pk, a in answers.items() if isinstance(a, Refused)}
+    outages = [answer for answer in answers.values() if isinstance(answer, Unavailable)]
+    is_known = any(answer.reason in _KNOWN for answer in refused.values())
+    is_newly_blocked = guard.close(
+        attempt,
+        failed=[users[pk] for pk in refused if pk in users],
+        counts=is_known if outages else bool(refused),
+        is_known=is_known,
+        blocked=_end_everything,
+    )
+    if outages:
+        return outages[0]
+    if is_blocked or is_newly_blocked:
+        return Refused(BLOCKED_USER)
+    return list(refused.values())[-1] if refused else Refused("no login service")
+
+
+def shown_name(username: str, refused: Refused) -> str:
+    """A name that was refused, as logs may have it: in clear only where a login service knows it,
+    for somebody may have typed their password there."""
+    return subjects.shown(username, is_known=refused.reason in _KNOWN)
+
+
+def _counts_at(service: LoginService) -> bool:
+    """Where there are no passwords, none can be guessed."""
+    return service.kind != LoginService.Kind.CORPORATE
+
+
+def _user_name(service: LoginService, username: str) -> guard.UserName:
+    return guard.UserName(service.pk, service.name, username)
+
+
+def _end_everything(blocked: guard.UserName) -> None:
+    """A user was blocked: somebody may have got further than we know. Their sessions end here,
+    their tokens by whoever hears of it."""
+    # As PostgreSQL takes it; what was typed may hold anything.
+    name = clean_text(without_secrets(blocked.name))
+    users = User.objects.filter(login_service_id=blocked.login_service_id, username__iexact=name)
+    for user in users:
+        User.objects.filter(pk=user.pk).update(sessions_salt=new_subject())
+        user_blocked.send(User, user=user)
+
+
+def unblock(service: LoginService, username: str, *, actor: str) -> bool:
+    """Lifts the block of a user: an operator wants it, or there is a new password. In the caller's
+    transaction; answers whether there was one."""
+    return guard.lift_user(_user_name(service, username), actor=actor)
 
 
 def _admit(service: LoginService, identity: Identity) -> Authenticated | Refused:
@@ -87,7 +189,15 @@ def find(
         answer = Identity(external_id, username=external_id)
     else:
         return Refused("unknown user")
+    answer = _unless_blocked(service, answer)
     if not isinstance(answer, Identity):
         return answer
     admitted = _admit(service, answer)
     return admitted.user if isinstance(admitted, Authenticated) else admitted
+
+
+def _unless_blocked(service: LoginService, answer: Outcome) -> Outcome:
+    if not isinstance(answer, Identity) or not _counts_at(service):
+        return answer
+    is_blocked = guard.is_user_blocked(_user_name(service, answer.username))
+    return Refused(BLOCKED_USER) if is_blocked else answer

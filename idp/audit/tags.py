@@ -118,3 +118,47 @@ class Tag(StrEnum):
         "keys:signing_key:resealed",
         "A private key was encrypted anew, under the newest secret.",
     )
+    BLOCKING_ADDRESS_BLOCKED = (
+        "blocking:address:blocked",
+        "Too many attempts from an address failed; it is refused for a while.",
+    )
+    BLOCKING_ADDRESS_SHADOWED = (
+        "blocking:address:shadowed",
+        "An address would have been blocked, if IDP_BLOCKING were on.",
+    )
+    BLOCKING_ADDRESS_UNBLOCKED = (
+        "blocking:address:unblocked",
+        "Somebody lifted the block of an address.",
+    )
+    BLOCKING_ADDRESS_NOT_FORWARDED = (
+        "blocking:address:not_forwarded",
+        "Many users failed at one address through one client; the operators were warned of it.",
+    )
+    BLOCKING_USER_BLOCKED = (
+        "blocking:user:blocked",
+        "Too many passwords of a user were wrong; the user is refused for a while.",
+    )
+    BLOCKING_USER_SHADOWED = (
+        "blocking:user:shadowed",
+        "A user would have been blocked, if IDP_BLOCKING were on.",
+    )
+    BLOCKING_USER_UNBLOCKED = (
+        "blocking:user:unblocked",
+        "Somebody lifted the block of a user, or the user got a new password.",
+    )
+    BLOCKING_PROFILE_CHANGED = (
+        "blocking:profile:changed",
+        "A network profile was made, changed or deleted.",
+    )
+    TOKENS_CLIENT_ADDRESS_REFUSED = (
+        "tokens:client_address:refused",
+        "An assertion of the address that an application speaks for was ignored.",
+    )
+    TOKENS_USER_ENDED = (
+        "tokens:user:ended",
+        "A user was blocked, so all their tokens were ended.",
+    )
+    ACCOUNTS_ROLES_CHANGED = (
+        "accounts:roles:changed",
+        "A directory gave an operator other roles, or none.",
+    )

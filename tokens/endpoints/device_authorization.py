@@ -17,7 +17,7 @@ PAGE = "/oauth2/device"
 @wire.endpoint
 def device_authorization(call: wire.Call) -> wire.Answer:
     parameters = wire.read_form(call)
-    client = authenticate(parameters, call.authorization)
+    client = authenticate(parameters, call.authorization, address=call.address)
     if not client.allows_grant_type(GrantType.DEVICE_CODE):
         raise UnauthorizedClient(reason="client without the grant device_code")
     scope = scopes.to_store(client, parameters.get("scope", "").split())

@@ -31,7 +31,7 @@ def answer(call: wire.Call) -> wire.Answer:
     grant_type = parameters.get("grant_type", GrantType.CLIENT_CREDENTIALS)
     if grant_type != GrantType.CLIENT_CREDENTIALS:
         raise UnsupportedGrantType(reason=f"grant type {grant_type[:100]!r}")
-    client = authenticate_confidential(parameters, call.authorization)
+    client = authenticate_confidential(parameters, call.authorization, address=call.address)
     if not client.allows_grant_type(GrantType.CLIENT_CREDENTIALS):
         raise UnauthorizedClient(reason="client without the grant client_credentials")
     check_target(client, parameters)

@@ -20,7 +20,7 @@ class MayNotIntrospect(UnauthorizedClient):
 @wire.endpoint
 def introspect(call: wire.Call) -> wire.Answer:
     parameters = wire.read_form(call)
-    client = authenticate_confidential(parameters, call.authorization)
+    client = authenticate_confidential(parameters, call.authorization, address=call.address)
     if scopes.INTROSPECTION not in client.read().allowed_scopes:
         raise MayNotIntrospect(reason="without the scope introspection")
     if "token" not in parameters:

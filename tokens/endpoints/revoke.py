@@ -16,7 +16,7 @@ from tokens.format import Prefix
 @wire.endpoint
 def revoke(call: wire.Call) -> wire.Answer:
     parameters = wire.read_form(call)
-    client = authenticate(parameters, call.authorization)
+    client = authenticate(parameters, call.authorization, address=call.address)
     if "token" not in parameters:
         raise InvalidRequest("token is missing.")
     with transaction.atomic():

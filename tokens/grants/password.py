@@ -9,7 +9,7 @@ from typing import Any
 from django.utils import timezone
 
 from idp import metrics
-from idp.accounts.login import sign_in
+from idp.accounts.login import shown_name, sign_in
 from idp.accounts.outcomes import Refused, Unavailable
 from idp.audit.details import without_secrets
 from idp.audit.record import record
@@ -41,7 +41,15 @@ class Password(Grant):
     def grant(self, request: Any) -> dict[str, Any]:
         now, client, parameters = timezone.now(), request.client, parameters_of(request)
         username = parameters["username"]
-        outcome = sign_in(client.ordered_login_services(), username, parameters["password"])
+        # An application that says for whom it asks has its users counted apart.
+        has_proved_itself = client.is_confidential and not request.address_is_asserted
+        outcome = sign_in(
+            client.ordered_login_services(),
+            username,
+            parameters["password"],
+            address=request.address,
+            client_id=client.client_id if has_proved_itself else "",
+        )
         match outcome:
             case Unavailable(reason):
                 # Nothing is known about the password, so nothing is said about it.
@@ -51,7 +59,7 @@ class Password(Grant):
                     Tag.TOKENS_PASSWORD_REFUSED,
                     client_id=client.client_id,
                     at=now,
-                    username=without_secrets(username),
+                    username=shown_name(username, outcome),
                     reason=reason,
                 )
                 metrics.count(metrics.GRANT_REFUSALS, client=client.client_id, grant="password")

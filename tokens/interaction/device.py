@@ -16,6 +16,8 @@ from django.views.decorators.debug import sensitive_post_parameters
 from branding.forms import SignInForm, UserCodeForm
 from branding.pages import render_page
 from clients_admin.models import Scope
+from idp import net
+from idp.blocking import guard
 from tokens import authorization, devices, scopes, wire
 from tokens.endpoints.device_authorization import PAGE
 from tokens.errors import ProtocolError
@@ -65,6 +67,11 @@ def _device_or_page(request: HttpRequest, form: UserCodeForm) -> DeviceAuthoriza
     device = devices.waiting(form.cleaned_data["user_code"], timezone.now())
     if device is None:
         count_wrong_code(request)
+        guard.failed(
+            net.address_of(request),
+            what=guard.Failure.USER_CODE,
+            name=form.cleaned_data["user_code"],
+        )
         return _code_page(request, form, problem="wrong", status=400)
     return device
 

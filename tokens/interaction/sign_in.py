@@ -11,9 +11,10 @@ from django.views.decorators.debug import sensitive_post_parameters
 from branding.forms import SignInForm
 from branding.pages import render_page
 from clients_admin.models import Client
-from idp.accounts.login import Authenticated, sign_in
+from idp import net
+from idp.accounts.login import BLOCKED_USER, Authenticated, sign_in
 from idp.accounts.models import User
-from idp.accounts.outcomes import Unavailable
+from idp.accounts.outcomes import Refused, Unavailable
 from tokens import authorization, id_token
 from tokens.authorization import AuthorizationRequest
 from tokens.errors import LoginRequired
@@ -49,12 +50,14 @@ def user_or_form(request: HttpRequest, client: Client) -> User | HttpResponse:
         client.ordered_login_services(),
         form.cleaned_data["username"],
         form.cleaned_data["password"],
+        address=net.address_of(request),
     )
     if isinstance(outcome, Authenticated):
         return outcome.user
     if isinstance(outcome, Unavailable):
         return sign_in_form(request, client, form, outcome="unavailable", status=503)
-    return sign_in_form(request, client, form, outcome="refused", status=401)
+    shown = "blocked" if outcome == Refused(BLOCKED_USER) else "refused"
+    return sign_in_form(request, client, form, outcome=shown, status=401)
 
 
 def sign_in_form(

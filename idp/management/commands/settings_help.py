@@ -26,7 +26,7 @@ class Command(BaseCommand):
             if extra["group"] != group:
                 group = extra["group"]
                 self.stdout.write(f"\n{group}\n")
-            self.stdout.write(f"  {variable(name):<26}{extra['kind']:<28}{default(info)}")
+            self.stdout.write(f"  {variable(name):<34}{extra['kind']:<28}{default(info)}")
             self.stdout.write(
                 textwrap.fill(
                     info.description or "", WIDTH, initial_indent=INDENT, subsequent_indent=INDENT

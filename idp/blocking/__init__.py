@@ -1,0 +1,1 @@
+"""Who is refused: failed attempts are counted, and addresses and users blocked for a while."""

@@ -1,0 +1,7 @@
+"""What lower floors tell the upper ones, which they cannot call."""
+
+from django.dispatch import Signal
+
+# A user (`user`, an `idp.accounts.models.User`) was blocked: `login.py` sends it in the transaction
+# of the failed attempt, and `tokens` ends what they have.
+user_blocked = Signal()
