@@ -14,6 +14,8 @@ NEEDS = [
     ("node", "nodejs", "tests/interop"),
     ("npm", "npm", "tests/interop"),
     ("nginx", "nginx", "tests/test_gateway_nginx.py"),
+    ("slapd", "slapd", "tests/login_services"),
+    ("mariadbd", "mariadb-server-core", "tests/login_services"),
     (NGINX_JAVASCRIPT, "libnginx-mod-http-js", "tests/test_gateway_nginx.py"),
 ]
 

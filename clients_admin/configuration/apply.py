@@ -139,6 +139,7 @@ class _Run:
         changed = _changed(row, stored.login_service, item)
         row.kind = item.values["kind"]
         row.brand = self.rows.brands.get(item.values["brand"])
+        row.settings = item.values["settings"] or {}
         row.is_enabled = item.values.get("enabled", row.is_enabled)
         if self.keep("login service", name, row, item, changed):
             self.rows.login_services[name] = row

@@ -27,23 +27,26 @@ class Change:
 
 
 def details(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
-    """The keys of `after` that differ, each as text; flags one by one. Secrets are left out."""
+    """The keys of `after` that differ, each as text; flags and settings one by one.
+
+    Secrets are left out.
+    """
     for key, value in after.items():
         if key in SECRET or before[key] == value:
             continue
         if key in ONLY_CHANGED:
             yield f"{key} changed"
-        elif key == "flags":
-            yield from _flags(before[key], value)
+        elif key in ("flags", "settings"):
+            yield from _table(key, before[key], value)
         else:
             yield f"{key}: {_shown(before[key])} -> {_shown(value)}"
 
 
-def _flags(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+def _table(key: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
     for name in sorted({*before, *after}):
         old, new = (_shown(flags[name]) if name in flags else ABSENT for flags in (before, after))
         if old != new:
-            yield f"flags.{name}: {old} -> {new}"
+            yield f"{key}.{name}: {old} -> {new}"
 
 
 def _shown(value: object) -> str:

@@ -10,6 +10,7 @@ from branding.models import Brand
 from clients_admin.configuration import values
 from clients_admin.configuration.document import Entry, Problems, did_you_mean
 from clients_admin.models import Client
+from idp.accounts import service_settings
 from idp.accounts.models import ALGORITHMS, LoginService, TrustedIssuer
 
 
@@ -82,6 +83,7 @@ LOGIN_SERVICE = (
     Key("name", values.required_text, required=True),
     Key("kind", values.choice(LoginService.Kind.values), required=True),
     Key("brand", values.text, None),
+    Key("settings", values.table, {}),
     Key("enabled", values.switch, LEFT_ALONE),
 )
 TRUSTED_ISSUER = (
@@ -150,12 +152,38 @@ def _brands(entry: Entry, problems: Problems) -> list[Item]:
 
 
 def _login_services(entry: Entry, problems: Problems) -> list[Item]:
-    return _each_once("name", _listed(entry, LOGIN_SERVICE, problems), problems)
+    items = _each_once("name", _listed(entry, LOGIN_SERVICE, problems), problems)
+    for item in items:
+        _settle_settings(item, problems)
+    return items
 
 
 def _trusted_issuers(entry: Entry, problems: Problems) -> list[Item]:
     items = _each_once("name", _listed(entry, TRUSTED_ISSUER, problems), problems)
     return _each_once("issuer", items, problems)
+
+
+def _settle_settings(item: Item, problems: Problems) -> None:
+    """Puts the settings as they are stored; says where they are not those of their kind."""
+    kind, given = item.values["kind"], item.values["settings"]
+    place = item.place("settings")
+    if kind not in service_settings.BY_KIND or given is None or problems.concern(place):
+        return
+    wrong = service_settings.problems(kind, given)
+    for path, text in wrong:
+        problems.add(_inside(place, path), text)
+    if not wrong:
+        item.values["settings"] = service_settings.read(kind, given).plain()
+
+
+def _inside(place: Entry, path: service_settings.Place) -> Entry:
+    """The entry at a path, or the last one on the way to it."""
+    for step in path:
+        if isinstance(step, str):
+            place = place.part(step)
+        elif isinstance(place.value, list) and step < len(place.value):
+            place = place.value[step]
+    return place
 
 
 def _users(entry: Entry, problems: Problems) -> list[Item]:

@@ -119,6 +119,7 @@ def login_service(row: LoginService) -> dict[str, Any]:
         "name": row.name,
         "kind": row.kind,
         "brand": row.brand.slug if row.brand else None,
+        "settings": row.settings,
         "enabled": row.is_enabled,
     }
 

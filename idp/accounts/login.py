@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from idp.accounts import local
+from idp.accounts import ldap, local, rest, sql
+from idp.accounts.measured import measured
 from idp.accounts.models import LoginService, User, new_subject
 from idp.accounts.outcomes import Identity, Outcome, Refused, Unavailable
 from idp.audit.details import clean_text, without_secrets
@@ -17,11 +18,19 @@ def _has_no_passwords(service: LoginService, username: str, password: str) -> Ou
 
 
 CHECKS = {
-    LoginService.Kind.LOCAL: local.check,
+    LoginService.Kind.LOCAL: measured(local.check),
+    LoginService.Kind.SQL: measured(sql.check),
+    LoginService.Kind.REST: measured(rest.check),
+    LoginService.Kind.LDAP: measured(ldap.check),
     LoginService.Kind.CORPORATE: _has_no_passwords,
 }
 # The kinds that can be asked who somebody is without their password.
-FINDERS = {LoginService.Kind.LOCAL: local.find}
+FINDERS = {
+    LoginService.Kind.LOCAL: local.find,
+    LoginService.Kind.SQL: sql.find,
+    LoginService.Kind.REST: rest.find,
+    LoginService.Kind.LDAP: ldap.find,
+}
 
 
 @dataclass(frozen=True, slots=True)

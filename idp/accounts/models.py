@@ -3,7 +3,7 @@
 import re
 import secrets
 import uuid
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
@@ -15,7 +15,13 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
-from idp.accounts import certificates
+from idp.accounts import certificates, service_settings
+from idp.accounts.outcomes import Outage
+from idp.accounts.service_settings import Settings
+
+
+def _first(place: service_settings.Place) -> str:
+    return str(place[0]) if place else ""
 
 
 class LoginService(models.Model):
@@ -23,6 +29,9 @@ class LoginService(models.Model):
 
     class Kind(models.TextChoices):
         LOCAL = "local", "Local accounts (this database)"
+        SQL = "sql", "SQL (accounts in another database)"
+        REST = "rest", "REST (a login server of our own)"
+        LDAP = "ldap", "LDAP (a directory)"
         CORPORATE = "corporate", "Corporate (a trusted issuer's JWTs, no passwords)"
 
     name = models.SlugField(unique=True, help_text="Short name, used in configuration files.")
@@ -36,6 +45,9 @@ class LoginService(models.Model):
         help_text="The brand whose users these are; empty for staff.",
     )
     is_enabled = models.BooleanField("enabled", default=True)
+    settings = models.JSONField(
+        default=dict, db_default={}, blank=True, help_text="By kind; see `service_settings`."
+    )
 
     class Meta:
         ordering: ClassVar = ["name"]
@@ -44,9 +56,25 @@ class LoginService(models.Model):
         return self.name
 
     def clean(self) -> None:
+        """Checks what one row can say; the code of an error about a setting is its name."""
+        errors: dict[str, list[Any]] = {}
         is_corporate = self.kind == self.Kind.CORPORATE
         if self.pk and not is_corporate and self.trusted_issuers.exists():
-            raise ValidationError({"kind": "Trusted issuers name it, so it stays corporate."})
+            errors["kind"] = ["Trusted issuers name it, so it stays corporate."]
+        if self.kind in service_settings.BY_KIND:
+            errors["settings"] = [
+                ValidationError(f"{'.'.join(map(str, place))} {text}".strip(), code=_first(place))
+                for place, text in service_settings.problems(self.kind, self.settings)
+            ]
+        if found := {field: problems for field, problems in errors.items() if problems}:
+            raise ValidationError(found)
+
+    def read_settings[Typed: Settings](self, model: type[Typed]) -> Typed:
+        """Its settings, typed. Raises Outage where they are wrong: a release may ask for more."""
+        try:
+            return model.model_validate(self.settings)
+        except ValueError:
+            raise Outage("its settings are not valid; save it in the admin to see why") from None
 
 
 ALGORITHMS = (
@@ -223,6 +251,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     claims = models.JSONField(default=dict, blank=True)
     is_active = models.BooleanField("active", default=True)
     is_staff = models.BooleanField("may enter the admin", default=False)
+    roles_checked_at = models.DateTimeField(
+        null=True, editable=False, help_text="When the login service last said what they may."
+    )
     sessions_salt = models.CharField(max_length=22, default=new_subject, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 

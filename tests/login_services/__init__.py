@@ -1,0 +1,1 @@
+"""Login services against real servers of others."""
