@@ -45,12 +45,13 @@ class Directory:
             return known
         return self._read(pk=key)
 
-    def login_service_names(self) -> dict[int, str]:
-        """The names of all login services, by key. Raises NotAlone, as `client`."""
-        names: dict[int, str] = self._share(
-            "login services", lambda: dict(LoginService.objects.values_list("pk", "name"))
-        )
-        return names
+    def login_service_name(self, key: int) -> str:
+        """The name of a login service. Raises NotAlone, as `client`."""
+        names = self._share("login services", _login_service_names)
+        if key not in names:  # Made just now, and not heard of yet.
+            statements.require_django()
+            names = _login_service_names()
+        return str(names[key])
 
     def scope_groups(self) -> dict[str, list[str]]:
         """All scope groups, see `scope_group_members`. Raises NotAlone, as `client`."""
@@ -64,8 +65,11 @@ class Directory:
                 self._by_client_id, self._by_key, self._shared = {}, {}, {}
                 return
             kind, _, key = changed.partition(":")
-            if kind == "client" and (gone := self._by_key.pop(int(key), None)):
-                self._by_client_id.pop(gone.client_id, None)
+            if kind == "client" and key.isdecimal():
+                self._by_key.pop(int(key), None)
+                for client_id, known in list(self._by_client_id.items()):
+                    if known.pk == int(key):
+                        del self._by_client_id[client_id]
 
     def _share(self, name: str, read: Callable[[], Any]) -> Any:
         if name in self._shared and changes.is_live:
@@ -89,6 +93,10 @@ class Directory:
             if not changes.changed_since(read_at, [ALL, mark(client.pk)]):
                 self._by_client_id[client.client_id] = self._by_key[client.pk] = client
         return client
+
+
+def _login_service_names() -> dict[int, str]:
+    return dict(LoginService.objects.values_list("pk", "name"))
 
 
 directory = Directory()

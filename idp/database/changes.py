@@ -81,9 +81,13 @@ class Changes:
             self._forget_before(heard_until - MEMORY_SECONDS / 2)
 
     def hear(self, mark: str) -> None:
+        # Until all have dropped what they know, whoever reads may still be given it: what is read
+        # meanwhile counts as read before.
+        with self._lock:
+            self.last_heard_at = self._heard_at[mark] = float("inf")
+        self._call_back(mark)
         with self._lock:
             self.last_heard_at = self._heard_at[mark] = time.monotonic()
-        self._call_back(mark)
 
     def begin(self) -> None:
         """The listener hears from now on; what was read before may have changed."""

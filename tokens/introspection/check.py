@@ -87,6 +87,6 @@ def living(reference: Reference | None, now: datetime) -> Living | None:
     if token.user_id is not None:
         if user is None or not user.is_active:
             return None
-        service = directory.login_service_names()[user.login_service_id]
+        service = directory.login_service_name(user.login_service_id)
         subject = Subject(user.sub, user.username, user.claims, service)
     return Living(token, client, subject, scopes.effective(client, token.scope))
