@@ -21,6 +21,7 @@ from idp import expiry_warnings, notifications
 from idp.audit.record import record
 from idp.audit.tags import Tag
 from idp.database import statements
+from idp.macs import Mac
 
 PREFIX = "cs_"
 LIVE_AT_ONCE = 2
@@ -36,19 +37,19 @@ def generate() -> str:
 
 
 @cache
-def _keys() -> dict[bytes, bytes]:
-    """`{key id: key}`, newest first."""
+def _keys() -> dict[bytes, Mac]:
+    """What digests under each key, by key ID; newest first."""
     keys = {}
     for secret in [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]:
         key = hmac.digest(secret.encode(), b"idp.clients_admin.secrets", "sha256")
-        keys[hashlib.sha256(key).digest()[:4]] = key
+        keys[hashlib.sha256(key).digest()[:4]] = Mac(key)
     return keys
 
 
 def digest(secret: str) -> tuple[bytes, bytes]:
     """`(key id, digest)` of a secret under the newest key."""
     key_id, key = next(iter(_keys().items()))
-    return key_id, hmac.digest(key, secret.encode(), "sha256")
+    return key_id, key.digest(secret.encode())
 
 
 def live(client: Client, now: datetime | None = None) -> list[ClientSecret]:
@@ -169,9 +170,7 @@ def subject(known: ClientSecret) -> str:
 def matches(known: ClientSecret, secret: str) -> bool:
     """Compares in constant time; under a key that has left the ring nothing matches."""
     key = _keys().get(bytes(known.key_id))
-    return key is not None and hmac.compare_digest(
-        hmac.digest(key, secret.encode(), "sha256"), bytes(known.digest)
-    )
+    return key is not None and hmac.compare_digest(key.digest(secret.encode()), bytes(known.digest))
 
 
 LAST_USE_RESOLUTION = timedelta(minutes=5)

@@ -235,8 +235,8 @@ def still() -> Iterator[None]:
     with ExitStack() as stack:
         patch = pytest.MonkeyPatch()
         stack.callback(patch.undo)
-        bits = itertools.count(1 << 63)
-        patch.setattr(token_format.secrets, "randbits", lambda _: next(bits))
+        bits = itertools.count(1)
+        patch.setattr(token_format.os, "urandom", lambda size: next(bits).to_bytes(size))
         patch.setattr(gateway_jwt.secrets, "token_urlsafe", lambda _: f"jti-{next(bits)}")
         yield
 

@@ -118,7 +118,7 @@ def _length_at_a_glance(environ: Environ, method: str) -> int | None:
         return None
     if "HTTP_COOKIE" in environ:  # Django's sessions may have something to say to a browser.
         return None
-    if settings.HTTPS and environ.get("HTTP_X_FORWARDED_PROTO", "https") != "https":
+    if _HTTPS and environ.get("HTTP_X_FORWARDED_PROTO", "https") != "https":
         return None
     if method == "GET":
         return 0 if environ.get("CONTENT_LENGTH", "0") in {"", "0"} else None
@@ -133,9 +133,10 @@ _LENGTH_DIGITS = len(str(wire.MAX_BODY_BYTES)) - 1
 
 
 def _is_secure(environ: Environ) -> bool:
-    return bool(settings.HTTPS) and environ.get("HTTP_X_FORWARDED_PROTO") == "https"
+    return _HTTPS and environ.get("HTTP_X_FORWARDED_PROTO") == "https"
 
 
+_HTTPS: bool = settings.HTTPS
 _SENT = {is_secure: _always_sent(secure=is_secure) for is_secure in (False, True)}
 _KEPT = KeptAnswers(settings.INTROSPECTION_CACHE_SECONDS)
 

@@ -6,13 +6,14 @@ its row (decision 0001; the shape is Ory Hydra's HMAC strategy with the row's ke
 """
 
 import base64
-import hashlib
 import hmac
+import os
 import re
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+
+from idp.macs import Mac
 
 _ID_BYTES = _NONCE_BYTES = 8
 _MAC_BYTES = 16
@@ -38,8 +39,8 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class _Key:
-    mac: bytes
-    mask: bytes
+    mac: Mac
+    mask: Mac
 
 
 class TokenFormat:
@@ -51,8 +52,8 @@ class TokenFormat:
     def __init__(self, ring: Mapping[int, bytes]) -> None:
         self._keys = {
             key_id: _Key(
-                mac=hmac.digest(key, b"idp token mac", "sha256"),
-                mask=hmac.digest(key, b"idp token mask", "sha256"),
+                mac=Mac(hmac.digest(key, b"idp token mac", "sha256")),
+                mask=Mac(hmac.digest(key, b"idp token mask", "sha256")),
             )
             for key_id, key in ring.items()
         }
@@ -96,16 +97,15 @@ class TokenFormat:
 
 def new_nonce() -> int:
     """64 random bits, signed."""
-    return secrets.randbits(64) - (1 << 63)
+    return int.from_bytes(os.urandom(_NONCE_BYTES), signed=True)
 
 
 def _mac(key: _Key, prefix: Prefix, row_id: bytes, nonce: bytes) -> bytes:
-    message = prefix.encode() + row_id + nonce
-    return hmac.digest(key.mac, message, hashlib.sha256)[:_MAC_BYTES]
+    return key.mac.digest(prefix.encode() + row_id + nonce)[:_MAC_BYTES]
 
 
 def _mask(key: _Key, nonce: bytes) -> bytes:
-    return hmac.digest(key.mask, nonce, hashlib.sha256)[:_ID_BYTES]
+    return key.mask.digest(nonce)[:_ID_BYTES]
 
 
 def _xor(left: bytes, right: bytes) -> bytes:

@@ -8,6 +8,7 @@ token is not simply to be rotated, nothing happens here, and the caller looks cl
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from idp.accounts.models import User
@@ -16,7 +17,7 @@ from idp.partitioning.tables import SEQUENCE_BITS, bucket_of_id
 from tokens.format import Reference, new_nonce
 from tokens.identifiers import ACCESS_TOKENS, REFRESH_TOKENS, SEQUENCE_NAME
 from tokens.models import AccessToken, RefreshToken
-from tokens.rows import known
+from tokens.rows import known, made
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,23 +79,30 @@ def rotate(
     access_id, refresh_id, sub, login_at, *inherited = found
     columns: dict[str, Any] = dict(zip(_INHERITED, inherited, strict=True)) | {"issued_at": now}
     return Rotated(
-        AccessToken(
-            id=access_id,
-            nonce=nonces["access_nonce"],
-            expires_at=expiries.access_token,
-            **columns,
+        made(
+            AccessToken,
+            {
+                "id": access_id,
+                "nonce": nonces["access_nonce"],
+                "expires_at": expiries.access_token,
+                **columns,
+            },
         ),
-        RefreshToken(
-            id=refresh_id,
-            nonce=nonces["refresh_nonce"],
-            expires_at=expiries.refresh_token,
-            login_at=login_at,
-            **columns,
+        made(
+            RefreshToken,
+            {
+                "id": refresh_id,
+                "nonce": nonces["refresh_nonce"],
+                "expires_at": expiries.refresh_token,
+                "login_at": login_at,
+                **columns,
+            },
         ),
         sub,
     )
 
 
+@lru_cache(maxsize=128)
 def _sql(old: str, new: str, access: str) -> str:
     """`old` is read first, and with that the family is held. Whoever held it before may have
     rotated or ended the token since this statement began: then the UPDATE finds that it does not

@@ -6,10 +6,12 @@ on the parent, so that partitions come and go unnoticed.
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import cache, lru_cache
 from itertools import groupby
 from typing import Any
 
-from django.db import connection, models
+from django.db import DEFAULT_DB_ALIAS, connection, models
+from django.db.models.base import ModelState
 from django.utils import timezone
 
 from idp.database import statements
@@ -38,19 +40,11 @@ class Rows[Row: TokenRow]:
         bucket = self.table.bucket_of(expires_at)
         values |= {"nonce": new_nonce(), "expires_at": expires_at}
         stored = [self._adapted(name, value) for name, value in values.items()]
-        relation = known.relation(self.table, bucket)
-        names, marks = ", ".join(values), ", ".join(["%s"] * len(values))
         cursor = statements.cursor()
         cursor.execute(
-            f"INSERT INTO {relation} (id, {names}) "  # noqa: S608 - our own names
-            f"VALUES ((%s::bigint << {SEQUENCE_BITS}) | nextval('{SEQUENCE_NAME}'), {marks}) "
-            "RETURNING id",
-            [bucket, *stored],
+            _insertion(known.relation(self.table, bucket), tuple(values)), [bucket, *stored]
         )
-        row = self._model(id=cursor.fetchone()[0], **values)
-        row._state.adding = False
-        row._state.db = connection.alias
-        return row
+        return made(self._model, {"id": cursor.fetchone()[0], **values})
 
     def get(
         self, reference: Reference, now: datetime | None = None, *, lock: bool = False
@@ -182,3 +176,32 @@ class Rows[Row: TokenRow]:
                 field = self._model._meta.get_field(name)
                 setattr(row, name, field.from_db_value(value, None, connection))  # type: ignore[union-attr]
         return row
+
+
+@lru_cache(maxsize=256)
+def _insertion(relation: str, names: tuple[str, ...]) -> str:
+    marks = ", ".join(["%s"] * len(names))
+    return (
+        f"INSERT INTO {relation} (id, {', '.join(names)}) "  # noqa: S608 - our own names
+        f"VALUES ((%s::bigint << {SEQUENCE_BITS}) | nextval('{SEQUENCE_NAME}'), {marks}) "
+        "RETURNING id"
+    )
+
+
+def made[Row: TokenRow](model: type[Row], values: dict[str, Any]) -> Row:
+    """The model of a row that has just been written. `Model.__init__` would look at each field of
+    it, and tell of it, for as long as the statement took."""
+    row = model.__new__(model)
+    row._state = ModelState()
+    row._state.adding = False
+    row._state.db = DEFAULT_DB_ALIAS
+    row.__dict__.update(_empty(model), **values)
+    return row
+
+
+@cache
+def _empty(model: type[TokenRow]) -> dict[str, Any]:
+    return {
+        field.attname: field.default if field.has_default() else None
+        for field in model._meta.concrete_fields
+    }

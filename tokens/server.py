@@ -38,6 +38,11 @@ class TokenRequest(OAuthRequest):
             None  # A grant says here that its answer may be kept.
         )
 
+    @property
+    def duplicate_params(self) -> list[str]:
+        """None: `tokens.wire` has refused them."""
+        return []
+
 
 class Server(AuthorizationEndpoint, TokenEndpoint):
     """The two endpoints that oauthlib drives. Named by OAUTH2_SERVER_CLASS."""

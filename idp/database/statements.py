@@ -8,8 +8,6 @@ transaction, or Django's ORM, is not done there: it raises `NotAlone`, and Djang
 """
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Protocol
 
 import psycopg
@@ -68,18 +66,23 @@ def require_django() -> None:
         raise NotAlone
 
 
-@contextmanager
-def alone() -> Iterator[None]:
-    """While this lasts, this thread's statements run on its own connection, each by itself."""
-    _thread.is_alone = True
-    try:
-        yield
-    except psycopg.Error:
-        # Also where the server is a standby by now: the next connection goes to the primary.
-        disconnect()
-        raise
-    finally:
+class _Alone:
+    def __enter__(self) -> None:
+        _thread.is_alone = True
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         _thread.is_alone = False
+        if kind is not None and issubclass(kind, psycopg.Error):
+            # Also where the server is a standby by now: the next connection goes to the primary.
+            disconnect()
+
+
+_ALONE = _Alone()
+
+
+def alone() -> _Alone:
+    """While this lasts, this thread's statements run on its own connection, each by itself."""
+    return _ALONE
 
 
 def disconnect() -> None:
