@@ -45,6 +45,10 @@ class Directory:
             return known
         return self._read(pk=key)
 
+    def knows(self, client: Client) -> bool:
+        """Whether this very client is the one that is known now."""
+        return self._by_key.get(client.pk) is client and changes.is_live
+
     def login_service_name(self, key: int) -> str:
         """The name of a login service. Raises NotAlone, as `client`."""
         names = self._share("login services", _login_service_names)

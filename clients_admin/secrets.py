@@ -178,11 +178,27 @@ LAST_USE_RESOLUTION = timedelta(minutes=5)
 
 def verify(client: Client, secret: str, *, now: datetime | None = None) -> bool:
     """Whether `secret` opens the client; records the use, to within five minutes."""
+    return use(client, secret, now=now) is not None
+
+
+def is_in_use(known: ClientSecret, now: datetime | None = None) -> bool:
+    """Whether it opens its client now, and needs no record of this use."""
+    now = now or timezone.now()
+    is_live = known.expires_at is None or known.expires_at > now
+    return is_live and not _is_stale(known, now)
+
+
+def _is_stale(known: ClientSecret, now: datetime) -> bool:
+    return known.last_used_at is None or known.last_used_at < now - LAST_USE_RESOLUTION
+
+
+def use(client: Client, secret: str, *, now: datetime | None = None) -> ClientSecret | None:
+    """The secret that `secret` is, as `verify`; None where it opens nothing."""
     now = now or timezone.now()
     used = next((known for known in live(client, now) if matches(known, secret)), None)
     if used is None:
-        return False
-    if used.last_used_at is None or used.last_used_at < now - LAST_USE_RESOLUTION:
+        return None
+    if _is_stale(used, now):
         statements.require_django()
         values: dict[str, Any] = {"last_used_at": now}
         key_id, value = digest(secret)
@@ -190,4 +206,4 @@ def verify(client: Client, secret: str, *, now: datetime | None = None) -> bool:
             values |= {"key_id": key_id, "digest": value}
         ClientSecret.objects.filter(pk=used.pk, last_used_at=used.last_used_at).update(**values)
         used.last_used_at = now
-    return True
+    return used

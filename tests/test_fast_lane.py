@@ -29,7 +29,7 @@ from hypothesis import strategies as st
 
 import idp.wsgi
 from clients_admin.directory import directory
-from clients_admin.models import Client
+from clients_admin.models import Client, ClientSecret
 from idp.accounts.models import User
 from idp.database import statements
 from idp.database.changes import Listener, changes
@@ -559,6 +559,7 @@ def test_whatever_comes_both_answer_the_same(house: House, off: None) -> None:
 BUDGETS: dict[str, tuple[Callable[[House], Request], int]] = {
     "introspection": (lambda h: introspection("jane's openid email", house=h), 1),
     "introspection of a made-up token": (lambda h: introspection("made up", house=h), 0),
+    "userinfo of a made-up token": (lambda h: userinfo("made up", house=h), 0),
     "introspection of an expired token": (lambda h: introspection("expired", house=h), 1),
     "introspection as JWT": (
         lambda h: introspection(
@@ -675,3 +676,29 @@ def test_statements_of_a_code_exchange(house: House, django_assert_num_queries: 
     with django_assert_num_queries(8):
         status, _, body = django_answer(request)
     assert status == "200 OK", body
+
+
+def test_a_header_that_was_proven_ends_with_its_secret(
+    house: House, off: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The moment comes without any change that could be heard."""
+    ends_at = NOW + timedelta(minutes=1)
+    ClientSecret.objects.filter(client__client_id="gateway").update(expires_at=ends_at)
+    warm(house)
+    asked = introspection("client's", house=house)
+    for _ in range(2):
+        outcome = by_fast_lane(asked)
+        assert outcome is not None
+        assert outcome.status == "200 OK"
+    monkeypatch.setattr(timezone, "now", lambda: ends_at)
+    outcome = by_fast_lane(asked) or by_django(asked)
+    assert outcome.status == "401 Unauthorized"
+
+
+def test_a_header_that_was_proven_does_not_cover_a_second_method(house: House, off: None) -> None:
+    warm(house)
+    assert by_fast_lane(introspection("client's", house=house))
+    two = introspection("client's", house=house, client_id="gateway", client_secret=SECRET)
+    outcome = compare(house, two)
+    assert outcome is not None
+    assert outcome.status == "400 Bad Request"

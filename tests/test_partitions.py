@@ -433,5 +433,5 @@ def test_a_token_that_is_ended_while_its_row_moves_is_gone(long_ago):
         ended = start_and_await_a_lock(
             lambda: access_tokens.delete_of_family(long_ago, token.user_id, token.client_id, 0)
         )
-    assert ended.result(timeout=60) == 1
+    assert ended.result(timeout=60) == [token.pk]
     assert partition_of(token) is None

@@ -2,15 +2,16 @@
 
 import base64
 import binascii
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import unquote
 
 from django.utils import timezone
 
 from clients_admin import secrets
 from clients_admin.directory import directory
-from clients_admin.models import Client
+from clients_admin.models import Client, ClientSecret
 from idp.blocking import guard
 from idp.blocking.guard import Failure
 from idp.database import statements
@@ -21,8 +22,7 @@ from tokens.errors import InvalidClient, InvalidRequest, UnauthorizedClient
 METHODS = ("client_secret_basic", "client_secret_post", private_key_jwt.METHOD, "none")
 
 
-@dataclass(frozen=True, slots=True)
-class Presented:
+class Presented(NamedTuple):
     """What a request says about its client; a secret or an assertion is None where it has none."""
 
     client_id: str
@@ -38,6 +38,10 @@ def authenticate(
     `authorization` is the header's value; what is wrong counts against `address`. Raises
     InvalidClient or InvalidRequest.
     """
+    return _proven_before(parameters, authorization) or _prove(parameters, authorization, address)
+
+
+def _prove(parameters: Mapping[str, str], authorization: str, address: str) -> Client:
     presented = read(parameters, authorization)
     client = directory.client(presented.client_id)
     if client is None or not client.is_active:
@@ -58,10 +62,47 @@ def authenticate(
         return client
     if presented.secret is None:
         raise InvalidClient(reason="no secret shown")
-    if not secrets.verify(client, presented.secret):
+    used = secrets.use(client, presented.secret)
+    if used is None:
         _count(client, Failure.CLIENT_SECRET, address)
         raise InvalidClient(reason="wrong or expired secret")
+    if authorization:
+        _remember(authorization, client, used)
     return client
+
+
+# --- Headers that have proved their client --------------------------------------------------------
+
+# By a digest, so that no secret lies in memory. It counts as long as the directory knows the very
+# same client: with the least change of it, its secrets included, that is another one.
+_proven: dict[bytes, tuple[Client, ClientSecret]] = {}
+MAX_PROVEN = 10_000
+
+
+def _proven_before(parameters: Mapping[str, str], authorization: str) -> Client | None:
+    """The client that the same header has proved before; None where that has to be looked at."""
+    if not authorization or not _BODY_NAMES.isdisjoint(parameters):
+        return None
+    found = _proven.get(_digest(authorization))
+    if found is None:
+        return None
+    client, secret = found
+    return client if directory.knows(client) and secrets.is_in_use(secret) else None
+
+
+def _remember(authorization: str, client: Client, secret: ClientSecret) -> None:
+    if directory.knows(client):
+        if len(_proven) >= MAX_PROVEN:
+            _proven.clear()
+        _proven[_digest(authorization)] = client, secret
+
+
+def _digest(authorization: str) -> bytes:
+    return hashlib.blake2b(authorization.encode("latin-1", "replace"), digest_size=32).digest()
+
+
+# What else a request can say of its client.
+_BODY_NAMES = frozenset({"client_id", "client_secret", "client_assertion", "client_assertion_type"})
 
 
 def _count(client: Client, what: Failure, address: str) -> None:

@@ -23,6 +23,7 @@ from idp import metrics, net
 from idp.blocking import guard
 from idp.blocking.refusal import refusal as refusal_of
 from idp.database import statements
+from idp.database.changes import changes
 from idp.ops.request_metrics import FastLaneMetrics
 from tokens import client_addresses, wire
 from tokens.endpoints.introspect import introspect
@@ -96,7 +97,9 @@ class FastLane:
         )
 
     def _alone(self, environ: Environ, body: bytes, key: bytes, started_at: float) -> Ready | None:
-        call = wire.Call(environ, environ.get("CONTENT_TYPE", ""), lambda _: body)
+        call = wire.Call(
+            environ, environ["REQUEST_METHOD"], environ.get("CONTENT_TYPE", ""), lambda _: body
+        )
         try:
             with statements.alone():
                 found = wire.answered(self._endpoint, call)
@@ -157,6 +160,9 @@ def _refused(address: str, environ: Environ) -> Ready | None:
         block = guard.blocked(address, now)
     if block is None:
         return None
+    if length := _length_at_a_glance(environ, environ["REQUEST_METHOD"]):
+        # The proxy sends other people's requests on the same connection, which an unread body ends.
+        environ["wsgi.input"].read(length)
     metrics.count(metrics.BLOCKED_REQUESTS, answer="json")
     refusal = refusal_of(block, now)
     headers = [*refusal.headers.items(), *_SENT[_is_secure(environ)]]
@@ -168,7 +174,7 @@ def answer(
 ) -> list[bytes] | None:
     """A WSGI application for some requests; None for those that are Django's."""
     lane = LANES.get(environ["PATH_INFO"])
-    if lane is None or client_addresses.HEADER in environ:
+    if lane is None or not changes.is_live or client_addresses.HEADER in environ:
         return None
     address = environ[net.ADDRESS] = net.client_address(environ)
     try:

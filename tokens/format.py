@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from idp.macs import Mac
 
@@ -29,8 +30,7 @@ class Prefix(StrEnum):
     DEVICE_CODE = "dc"
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(NamedTuple):
     """What a genuine token points at: a row's key, and the nonce that the row must hold."""
 
     id: int

@@ -2,7 +2,7 @@
 gateway (RFC 9068 profile)."""
 
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -41,7 +41,7 @@ def make(
         if not names <= living.scopes:
             raise InvalidScope(reason="wider than the subject token")
         # What is said about the user is narrowed with it.
-        living = replace(living, scopes=names)
+        living = living._replace(scopes=names)
     expires_at = policy.jwt_expires_at(living.client.effective_flags, now, living.token.expires_at)
     flags = requester.effective_flags
     claims = {

@@ -9,8 +9,8 @@ IDP_INTROSPECTION_CACHE_SECONDS, whatever is heard.
 
 import hashlib
 import time
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from idp.database.changes import changes
 
@@ -20,8 +20,7 @@ type Header = tuple[str, str]
 type Ready = tuple[int, list[Header], list[bytes]]
 
 
-@dataclass(frozen=True, slots=True)
-class Keepable:
+class Keepable(NamedTuple):
     """What an answer says of being kept: what it is made of, and until when it is true.
 
     `expires_in` is the number of seconds that its body holds, where there is one: it is written
@@ -33,8 +32,7 @@ class Keepable:
     expires_in: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
+class _Kept(NamedTuple):
     status: int
     headers: list[Header]
     body: tuple[bytes, bytes] | bytes  # In two where a number of seconds stands between them.
@@ -97,7 +95,9 @@ class KeptAnswers:
 
 def key_of(*parts: str | bytes) -> bytes:
     """A digest of a request; each part is told apart from the next."""
-    encoded = [part if isinstance(part, bytes) else part.encode("latin-1") for part in parts]
+    encoded = [
+        part if isinstance(part, bytes) else part.encode("utf-8", "surrogatepass") for part in parts
+    ]
     lengths = b"%d," * len(encoded) % tuple(map(len, encoded))
     return hashlib.blake2b(lengths + b"".join(encoded), digest_size=32).digest()
 

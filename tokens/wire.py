@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import wraps
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from django.core.exceptions import RequestDataTooBig
@@ -40,8 +40,7 @@ type Parameters = dict[str, str]
 type View = Callable[..., HttpResponseBase]
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """A request of a protocol endpoint, by whichever door it came: Django's or the fast lane's.
 
     `meta` holds method, query and headers by their names in WSGI. `read` answers so many bytes of
@@ -49,16 +48,14 @@ class Call:
     """
 
     meta: Mapping[str, Any]
+    method: str
     content_type: str
     read: Callable[[int], bytes]
 
     @classmethod
     def of(cls, request: HttpRequest) -> "Call":
-        return cls(request.META, request.content_type or "", request.read)
-
-    @property
-    def method(self) -> str:
-        return str(self.meta["REQUEST_METHOD"])
+        meta = request.META
+        return cls(meta, meta["REQUEST_METHOD"], request.content_type or "", request.read)
 
     @property
     def path(self) -> str:
@@ -158,7 +155,8 @@ def parse(raw: bytes) -> Parameters:
     if len(pairs) > MAX_PARAMETERS:
         raise InvalidRequest("There are too many parameters.")
     for pair in pairs:
-        name, _, value = (_decode(part) for part in pair.partition(b"="))
+        raw_name, _, raw_value = pair.partition(b"=")
+        name, value = _decode(raw_name), _decode(raw_value)
         if name in seen and name not in REPEATABLE:
             raise InvalidRequest(
                 "A parameter is given more than once.", reason=f"repeated: {name!r}"
@@ -178,7 +176,8 @@ def parameters_of(request: Any) -> Parameters:
 
 def _decode(part: bytes) -> str:
     try:
-        text = unquote_to_bytes(part.replace(b"+", b" ")).decode()
+        part = part.replace(b"+", b" ")
+        text = (unquote_to_bytes(part) if b"%" in part else part).decode()
     except UnicodeDecodeError:
         raise InvalidRequest("A parameter is not UTF-8.") from None
     if "\0" in text:

@@ -57,7 +57,7 @@ class PreparedCursor:
         statement = self._statements.get(sql) or self._prepare(sql)
         if isinstance(parameters, Mapping):
             parameters = [parameters[name] for name in statement.order]
-        written: list[Any] = [_write(one) for one in parameters]
+        written: Any = [_WRITERS[type(one)](one) for one in parameters]
         result = self._server.exec_prepared(statement.name, written)
         self._check(result)
         if statement.readers is None:
@@ -107,19 +107,11 @@ def _read(
     return tuple(values)
 
 
-def _write(value: Any) -> bytes | None:
-    match value:
-        case None:
-            return None
-        case bool():
-            return b"t" if value else b"f"
-        case int():
-            return b"%d" % value
-        case str():
-            return value.encode()
-        case datetime():
-            return value.isoformat().encode()
-        case Jsonb():
-            return json.dumps(value.obj).encode()
-        case _:
-            raise TypeError(f"No parameter of a prepared statement is a {type(value).__name__}.")
+_WRITERS: dict[type, Callable[[Any], bytes | None]] = {
+    type(None): lambda _: None,
+    bool: lambda value: b"t" if value else b"f",
+    int: lambda value: b"%d" % value,
+    str: str.encode,
+    datetime: lambda value: value.isoformat().encode(),
+    Jsonb: lambda value: json.dumps(value.obj).encode(),
+}

@@ -1,6 +1,5 @@
 """Answers that are said again: until when, to whom, and what of them lies in memory."""
 
-import dataclasses
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -306,7 +305,7 @@ def test_no_token_and_no_secret_lies_in_memory(kept, clock):
     key = key_of("introspect", f"Basic {CLIENT_SECRET}", f"token={TOKEN}".encode())
     keep(kept, clock, key=key)
     ((known, answer),) = kept._kept.items()
-    everything = repr((known, dataclasses.astuple(answer), vars(kept)))
+    everything = repr((known, tuple(answer), vars(kept)))
     assert "active" in everything
     for hidden in (TOKEN, CLIENT_SECRET):
         assert hidden not in everything

@@ -1,9 +1,8 @@
 """Whether an access token is alive, and all that is known of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from clients_admin import secrets
 from clients_admin.directory import ALL as ALL_CLIENTS
@@ -19,8 +18,7 @@ from tokens.kept_answers import Keepable
 from tokens.keys import ring
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(NamedTuple):
     """The user of a token, as far as it is told; `login_service` is its name."""
 
     sub: str
@@ -33,8 +31,7 @@ class Subject:
         return cls(user.sub, user.username, user.claims, user.login_service.name)
 
 
-@dataclass(frozen=True, slots=True)
-class Living:
+class Living(NamedTuple):
     """A living access token with its client and, where there is one, its user."""
 
     token: Token
