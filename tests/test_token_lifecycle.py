@@ -50,7 +50,7 @@ from tests.configuration import (
     login_service,
     scopes,
 )
-from tokens import caps, cleanup, issue, rows
+from tokens import caps, cleanup, issue, policy, rows
 from tokens.format import Prefix
 
 pytestmark = pytest.mark.django_db
@@ -467,9 +467,11 @@ class TokenLifecycle(RuleBasedStateMachine):
                 return min(sliding, login.begun_at + flags["refresh_max_seconds"])
         return sliding
 
-    def access_token_deadline(self, client: str, beside: RefreshToken | None) -> int:
+    def access_token_deadline(
+        self, client: str, beside: RefreshToken | None, *, more: int = 0
+    ) -> int:
         flags = self.clients[client].flags
-        deadline = now() + flags["access_token_seconds"]
+        deadline = now() + flags["access_token_seconds"] + more
         match flags["refresh_expiry"]:
             case "fixed" if beside:
                 return min(deadline, beside.deadline)
@@ -477,18 +479,19 @@ class TokenLifecycle(RuleBasedStateMachine):
                 return min(deadline, beside.login.begun_at + flags["refresh_max_seconds"])
         return deadline
 
-    def reusable(self, use_case: UseCase, deadline: int) -> list[AccessToken]:
-        """What may be given once more in place of a token that would live until `deadline`."""
+    def reusable(self, use_case: UseCase, deadline: int, latest: int) -> list[AccessToken]:
+        """What may be given once more in place of a token that would live until `deadline`; those
+        who wait for their turn may find one that lives until `latest`."""
         flags = self.clients[use_case.client].flags
         earliest = now() + flags["reuse_min_remaining_seconds"]
         oldest = now() - flags["reuse_recent_seconds"]
-        if flags["access_token_reuse"] == "never":
+        if flags["access_token_reuse"] == "never" or earliest > deadline:
             return []
         return [
             token
             for token in self.living(self.access_tokens)
             if token.use_case == use_case
-            and earliest <= token.deadline <= deadline
+            and earliest <= token.deadline <= latest
             and (flags["access_token_reuse"] == "always" or oldest < token.issued_at)
         ]
 
@@ -621,7 +624,9 @@ class TokenLifecycle(RuleBasedStateMachine):
     ) -> AccessToken:
         """A new token, or one that may be given once more."""
         deadline = self.access_token_deadline(use_case.client, beside)
-        reusable = self.reusable(use_case, deadline) if may_reuse else []
+        turns = int(policy.TURNS_TAKE.total_seconds())
+        latest = self.access_token_deadline(use_case.client, beside, more=turns)
+        reusable = self.reusable(use_case, deadline, latest) if may_reuse else []
         if reusable:
             (token,) = [token for token in reusable if token.text == body["access_token"]]
         else:

@@ -135,7 +135,7 @@ def delegated_token(delegation: Delegation, now: datetime) -> AccessToken:
         "scope": delegation.scope,
         "extra": {"act": delegation.act},
     }
-    return _access_token(client, now, expires_at, columns)
+    return _access_token(client, now, expires_at, columns, family_ends_at=delegation.ends_at)
 
 
 def authorization_code(
@@ -191,7 +191,12 @@ def first_pair(login: Login, now: datetime) -> Pair:
         )
     expires_at = policy.access_token_expires_at(flags, now, family_ends_at=family_ends_at)
     access_token = _access_token(
-        client, now, expires_at, columns, may_reuse=not login.auth_time_is_essential
+        client,
+        now,
+        expires_at,
+        columns,
+        family_ends_at=family_ends_at,
+        may_reuse=not login.auth_time_is_essential,
     )
     return Pair(access_token, refresh_token, login.auth_time, login.user.sub)
 
@@ -285,7 +290,7 @@ def _access_token_of(
     )
     expires_at = policy.access_token_expires_at(flags, now, family_ends_at=family_ends_at)
     columns = {**_columns_of(member, scope), "extra": member.extra}
-    return _access_token(client, now, expires_at, columns)
+    return _access_token(client, now, expires_at, columns, family_ends_at=family_ends_at)
 
 
 def _columns_of(member: RefreshToken, scope: str) -> dict[str, Any]:
@@ -298,17 +303,20 @@ def _columns_of(member: RefreshToken, scope: str) -> dict[str, Any]:
     }
 
 
-def _access_token(
+def _access_token(  # noqa: PLR0913 - what decides whether there is a new one
     client: Client,
     now: datetime,
     expires_at: datetime,
     columns: dict[str, Any],
     *,
+    family_ends_at: datetime | None = None,
     may_reuse: bool = True,
 ) -> AccessToken:
     """A new access token, or one of its use-case that is said again (client flags decide)."""
     flags = client.effective_flags
-    reusable = policy.reusable(flags, now, expires_at=expires_at) if may_reuse else None
+    reusable = None
+    if may_reuse:
+        reusable = policy.reusable(flags, now, expires_at=expires_at, family_ends_at=family_ends_at)
     if reusable:
         found = reuse.find(access_tokens, columns, reusable)
         if found is None:

@@ -29,11 +29,22 @@ class Reusable:
         return is_recent and self.expires_from <= expires_at <= self.expires_until
 
 
-def reusable(flags: ClientFlags, now: datetime, *, expires_at: datetime) -> Reusable | None:
+# Of those who ask at once and wait for each other, the first to ask is not the first to be served.
+TURNS_TAKE = timedelta(seconds=5)
+
+
+def reusable(
+    flags: ClientFlags,
+    now: datetime,
+    *,
+    expires_at: datetime,
+    family_ends_at: datetime | None = None,
+) -> Reusable | None:
     """Which access tokens of a use-case may be said again; None where only a new one will do.
 
-    `expires_at` is the end that a new one would have: no token that lives longer is given to a
-    login that ends sooner. One that is almost dead is never said again.
+    `expires_at` is the end that a new one would have: one that lives longer is not said again, but
+    for those that were made while we waited, and none of them outlives a login with a fixed end.
+    One that is almost dead is never said again.
     """
     expires_from = now + timedelta(seconds=flags.reuse_min_remaining_seconds)
     match flags.access_token_reuse:
@@ -43,7 +54,12 @@ def reusable(flags: ClientFlags, now: datetime, *, expires_at: datetime) -> Reus
             issued_after = now - timedelta(seconds=flags.reuse_recent_seconds)
         case _:
             issued_after = datetime.min.replace(tzinfo=UTC)
-    return Reusable(issued_after, expires_from, expires_at) if expires_from <= expires_at else None
+    if expires_from > expires_at:
+        return None
+    expires_until = expires_at + TURNS_TAKE
+    if family_ends_at:
+        expires_until = min(expires_until, family_ends_at)
+    return Reusable(issued_after, expires_from, expires_until)
 
 
 def knows_refresh_ahead(flags: ClientFlags) -> bool:

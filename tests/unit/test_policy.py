@@ -104,9 +104,19 @@ def test_a_token_is_said_again_while_the_flags_allow_it_and_never_when_almost_de
 
 def test_no_token_is_said_again_to_a_login_that_ends_before_it():
     rules = flags(access_token_reuse="always")
+    end = NOW + HOUR
+    reusable = policy.reusable(rules, NOW, expires_at=end, family_ends_at=end)
+    assert reusable
+    assert reusable.covers(NOW, end)
+    assert not reusable.covers(NOW, end + timedelta(seconds=1))
+
+
+def test_a_token_that_was_made_while_we_waited_for_our_turn_is_said_again():
+    rules = flags(access_token_reuse="always")
     reusable = policy.reusable(rules, NOW, expires_at=NOW + HOUR)
     assert reusable
-    assert not reusable.covers(NOW, NOW + HOUR + timedelta(seconds=1))
+    assert reusable.covers(NOW, NOW + HOUR + policy.TURNS_TAKE)
+    assert not reusable.covers(NOW, NOW + HOUR + policy.TURNS_TAKE + timedelta(seconds=1))
 
 
 def test_where_new_tokens_are_shorter_than_what_must_remain_none_is_said_again():
