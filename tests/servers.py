@@ -88,6 +88,13 @@ class LiveIDP:
             self._process.wait()
         self._process = None
 
+    @property
+    def pid(self) -> int:
+        """That of Granian's supervisor; the processes that answer are its children."""
+        if self._process is None:
+            raise RuntimeError("The server under test does not run.")
+        return self._process.pid
+
     def log_text(self) -> str:
         """All that the server has written so far; stays readable after the stop."""
         return self._log.read_text(errors="replace")

@@ -2,12 +2,15 @@
 
 import base64
 import hashlib
+import os
 import secrets
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
+import psutil
 import pytest
 import requests
 
@@ -184,6 +187,16 @@ def test_a_refresh_lost_on_the_wire_is_answered_alike_by_the_other_process(
     answers = [shop.refresh(server, token) for server in (first, second)]
     names = ("access_token", "refresh_token", "scope")
     assert [answers[0][name] for name in names] == [answers[1][name] for name in names]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="SCHED_BATCH is Linux's")
+def test_no_thread_takes_the_core_from_the_one_that_holds_the_interpreter(first: LiveIDP):
+    requests.get(f"{first.url}/healthz", timeout=30)
+    threads = [
+        thread for child in psutil.Process(first.pid).children() for thread in child.threads()
+    ]
+    policies = {os.sched_getscheduler(thread.id) for thread in threads}
+    assert policies == {os.SCHED_BATCH}
 
 
 def test_both_processes_publish_the_same_keys_and_the_same_issuer(
