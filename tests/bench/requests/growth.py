@@ -15,9 +15,9 @@ import psycopg
 
 from idp.ops.embedded import EmbeddedPostgres
 from tests.bench import data
-from tests.bench.requests import of_ours, servers, wrk
+from tests.bench.requests import of_ours, sample, servers, wrk
 from tests.bench.requests.lines import CLIENT_CREDENTIALS, INTROSPECTION, REFRESH, Operation
-from tests.bench.requests.lists import TooShortError
+from tests.bench.requests.lists import TooShortError, lines_of
 from tests.bench.requests.table import Row, aligned, as_markdown
 from tests.bench.requests.turns import ROUNDS, SECONDS, Cost, Task, Turns, supplies
 from tests.bench.sides import Side
@@ -160,6 +160,9 @@ def _tasks(stack: ExitStack, place: Place, folder: Path) -> dict[str, Task]:
     environment = servers.without_cache(place.side.environment)
     server = stack.enter_context(servers.serving(servers.OUR_APPLICATION, environment))
     lists = supplies(own, list(OPERATIONS.values()))
+    # The process reads a client when it first asks; what is measured comes after that.
+    clients = lists[CLIENT_CREDENTIALS.tokens]
+    sample.ask(server.url, CLIENT_CREDENTIALS, lines_of(clients.share(1), clients.length))
 
     def task(operation: Operation) -> Task:
         return Task(operation, server, lists[operation.tokens], place.side.name)
