@@ -259,9 +259,13 @@ def test_a_long_way_is_gone_in_steps(clock, monkeypatch):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_token_that_is_committed_late_is_found_all_the_same():
-    """Its number was drawn before the others', its transaction ended after the job had run."""
+@pytest.mark.parametrize("drawn_last", [False, True], ids=["drawn-first", "drawn-last"])
+def test_a_token_that_is_committed_late_is_found_all_the_same(drawn_last):
+    """Its number was drawn before or after the others', its transaction ended after the job had
+    run."""
     client = batch(flags={"max_access_tokens": 1})
+    if drawn_last:
+        client_tokens(1)
     drawn, may_commit = Event(), Event()
 
     def write_late() -> None:
@@ -276,7 +280,8 @@ def test_a_token_that_is_committed_late_is_found_all_the_same():
     with ThreadPoolExecutor(1) as pool:
         late = pool.submit(write_late)
         assert drawn.wait(30)
-        client_tokens(1)
+        if not drawn_last:
+            client_tokens(1)
         assert caps.enforce()["access_token"] == 0
         assert caps.enforce()["access_token"] == 0
         may_commit.set()

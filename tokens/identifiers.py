@@ -8,6 +8,9 @@ from datetime import timedelta
 from idp.partitioning.tables import DAY, WEEK, PartitionedTable
 
 SEQUENCE_NAME = "tokens_sequence"
+# In SQL. The transaction has its own number first, so that `tokens.watermark` sees it run from
+# before the draw to its end.
+NEXT_NUMBER = f"CASE WHEN pg_current_xact_id() IS NOT NULL THEN nextval('{SEQUENCE_NAME}') END"
 
 # Ahead: at least the longest life that a client flag allows.
 ACCESS_TOKENS = PartitionedTable("tokens_accesstoken", DAY, ahead=timedelta(days=31))

@@ -152,8 +152,8 @@ class Watermark(models.Model):
     """How far a job has read the order of issue; see `caps`, which alone writes it.
 
     Every token up to `position` has been looked at. `sample` is where the sequence stood at the end
-    of a run, `sample_xid` the first transaction that had not begun then: once all before it have
-    ended, no token up to `sample` can appear any more.
+    of a run, `sample_xid` that run's transaction: once it and all before it have ended, no token up
+    to `sample` can appear any more.
     """
 
     job = models.CharField(max_length=32, primary_key=True)

@@ -15,7 +15,7 @@ from idp.accounts.models import User
 from idp.database import statements
 from idp.partitioning.tables import SEQUENCE_BITS, bucket_of_id
 from tokens.format import Reference, new_nonce
-from tokens.identifiers import ACCESS_TOKENS, REFRESH_TOKENS, SEQUENCE_NAME
+from tokens.identifiers import ACCESS_TOKENS, NEXT_NUMBER, REFRESH_TOKENS
 from tokens.models import AccessToken, RefreshToken
 from tokens.rows import known, made
 
@@ -114,10 +114,9 @@ def _sql(old: str, new: str, access: str) -> str:
             WHERE t.id = %(id)s AND t.nonce = %(nonce)s AND t.client_id = %(client_id)s
               AND t.rotated_at IS NULL AND t.expires_at > %(now)s
         ), ids AS MATERIALIZED (
-            SELECT (%(refresh_bucket)s::bigint << {SEQUENCE_BITS}) | nextval('{SEQUENCE_NAME}')
-                       AS refresh,
-                   (%(access_bucket)s::bigint << {SEQUENCE_BITS}) | nextval('{SEQUENCE_NAME}')
-                       AS access
+            SELECT (%(refresh_bucket)s::bigint << {SEQUENCE_BITS}) | {NEXT_NUMBER} AS refresh,
+                   (%(access_bucket)s::bigint << {SEQUENCE_BITS}) | {NEXT_NUMBER} AS access
+            FROM old
         ), rotated AS (
             UPDATE {old} t
             SET rotated_at = %(now)s, successor = ids.refresh, successor_access_token = ids.access

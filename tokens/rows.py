@@ -18,7 +18,7 @@ from idp.database import statements
 from idp.partitioning.partitions import PartitionList
 from idp.partitioning.tables import SEQUENCE_BITS, PartitionedTable, bucket_of_id, first_id
 from tokens.format import Reference, new_nonce
-from tokens.identifiers import SEQUENCE_NAME, TOKEN_TABLES
+from tokens.identifiers import NEXT_NUMBER, TOKEN_TABLES
 from tokens.models import TokenRow
 
 known = PartitionList(TOKEN_TABLES)
@@ -183,7 +183,7 @@ def _insertion(relation: str, names: tuple[str, ...]) -> str:
     marks = ", ".join(["%s"] * len(names))
     return (
         f"INSERT INTO {relation} (id, {', '.join(names)}) "  # noqa: S608 - our own names
-        f"VALUES ((%s::bigint << {SEQUENCE_BITS}) | nextval('{SEQUENCE_NAME}'), {marks}) "
+        f"VALUES ((%s::bigint << {SEQUENCE_BITS}) | {NEXT_NUMBER}, {marks}) "
         "RETURNING id"
     )
 
