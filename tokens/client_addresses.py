@@ -100,7 +100,7 @@ def _verified(client: Client, unverified: Unverified, now: datetime) -> str:
         algorithms=frozenset(ALGORITHMS),
         max_lifetime=MAX_LIFETIME,
     )
-    keys = private_key_jwt._keys_of(client)
+    keys = private_key_jwt.keys_of(client)
     assertion = assertions.verify(unverified, expected, keys, now)
     address = net.parse_address(assertions.text_of(assertion.claims, CLAIM))
     if address is None:

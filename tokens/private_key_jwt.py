@@ -72,13 +72,13 @@ def _prove(client: Client, unverified: Unverified, now: datetime) -> None:
         max_lifetime=MAX_LIFETIME,
         issued_at_is_required=False,
     )
-    assertion = assertions.verify(unverified, expected, _keys_of(client), now)
+    assertion = assertions.verify(unverified, expected, keys_of(client), now)
     # The blank keeps clients apart from the trusted issuers, which spend theirs here, too.
     if not spend(f"client {client.client_id}", assertion.jti, assertion.expires_at):
         raise BadAssertion("presented before (jti)")
 
 
-def _keys_of(client: Client) -> assertions.KeySource:
+def keys_of(client: Client) -> assertions.KeySource:
     if client.jwks_url:
         return assertions.published_at(client.jwks_url)
     if client.jwks is None:
