@@ -5,13 +5,13 @@ How long the others wait meanwhile is printed and never judged: it is this machi
 """
 
 import http.client
+import multiprocessing
 import statistics
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from threading import Event
 from typing import Self
 from urllib.parse import urlencode, urlsplit
 
@@ -24,6 +24,8 @@ from tests.servers import LiveIDP, live_database_url
 FLOODER, NEIGHBOUR = "203.0.113.7", "203.0.113.8"
 BATCH = demo.client("demo-batch")
 SECONDS = 4.0
+FLOODERS, FLOOD_RATE = 4, 1000  # connections at a time; requests a second
+FORK = multiprocessing.get_context("fork")
 # With the built-in network profile.
 MAX_CLIENT_FAILURES = 100
 
@@ -89,23 +91,37 @@ def neighbours(idp: LiveIDP) -> list[float]:
 
 
 def flooded(idp: LiveIDP, attack: Callable[[Caller], int]) -> tuple[Counter[int], list[float]]:
-    """What the flooder is answered, and what the neighbours wait meanwhile."""
-    over = Event()
+    """What the flooder is answered, and what the neighbours wait meanwhile.
+
+    The flood has a process of its own: the neighbours would wait for its threads otherwise, and not
+    for the server. Its rate is given, because the machine is one and the same: as many as it can
+    would leave the server as little of it as it likes.
+    """
+    over, answers = FORK.Event(), FORK.SimpleQueue()
 
     def flood() -> Counter[int]:
-        answers = Counter[int]()
+        seen, began = Counter[int](), time.monotonic()
         while not over.is_set():
             with Caller(idp, FLOODER) as caller:
-                answers[attack(caller)] += 1
-        return answers
+                seen[attack(caller)] += 1
+            due = began + seen.total() * FLOODERS / FLOOD_RATE
+            time.sleep(max(0.0, due - time.monotonic()))
+        return seen
 
-    with ThreadPoolExecutor() as pool:
-        floods = [pool.submit(flood) for _ in range(4)]
-        try:
-            waited = neighbours(idp)
-        finally:
-            over.set()
-        return sum((one.result() for one in floods), Counter[int]()), waited
+    def flood_from_all_sides() -> None:
+        with ThreadPoolExecutor() as pool:
+            floods = [pool.submit(flood) for _ in range(FLOODERS)]
+            answers.put(sum((one.result() for one in floods), Counter[int]()))
+
+    process = FORK.Process(target=flood_from_all_sides, daemon=True)
+    process.start()
+    try:
+        waited = neighbours(idp)
+    finally:
+        over.set()
+    found = answers.get()
+    process.join()
+    return found, waited
 
 
 def p99(milliseconds: list[float]) -> float:
@@ -126,9 +142,13 @@ def test_a_flood_of_wrong_secrets_ends_at_the_address_guard(idp: LiveIDP) -> Non
     go on using the same client."""
     calm = p99(neighbours(idp))
     answers, waited = flooded(idp, wrong_secret)
-    print(f"wrong secrets: {dict(answers)}; p99 {calm:.1f} ms calm, {p99(waited):.1f} ms beside it")
+    later = waited[len(waited) // 2 :]
+    print(
+        f"wrong secrets: {dict(answers)}; p99 {calm:.1f} ms calm, {p99(waited):.1f} ms beside it, "
+        f"of that {p99(later):.1f} ms once the address is blocked"
+    )
     assert set(answers) == {401, 429}
-    assert MAX_CLIENT_FAILURES <= answers[401] <= MAX_CLIENT_FAILURES + 4
+    assert MAX_CLIENT_FAILURES <= answers[401] <= MAX_CLIENT_FAILURES + FLOODERS
     with Caller(idp, FLOODER) as flooder, Caller(idp, NEIGHBOUR) as neighbour:
         assert [token_request(flooder) for _ in range(3)] == [429] * 3
         assert token_request(neighbour) == 200
