@@ -122,11 +122,11 @@ class LocalAccountForm(forms.ModelForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
-        same_name = LocalAccount.objects.filter(
-            login_service=cleaned.get("login_service"),
-            username__iexact=cleaned.get("username") or "",
-        ).exclude(pk=self.instance.pk)
-        if same_name.exists():
+        service = cleaned.get("login_service")
+        if service is None:  # Which is said beside its field.
+            return cleaned
+        same_name = LocalAccount.objects.named(service, cleaned.get("username") or "")
+        if same_name.exclude(pk=self.instance.pk).exists():
             raise ValidationError({"username": "This user name is taken in this login service."})
         return cleaned
 

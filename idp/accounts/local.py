@@ -16,7 +16,7 @@ def check(service: LoginService, username: str, password: str) -> Outcome:
     """An unknown name costs the same as a wrong password, so that names cannot be found by time."""
     if credentials.are_malformed(username, password):
         return Refused("malformed credentials")
-    account = LocalAccount.objects.filter(login_service=service, username__iexact=username).first()
+    account = LocalAccount.objects.named(service, username).first()
     if account is None:
         make_password(password)
         return Refused("unknown user name")

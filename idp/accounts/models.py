@@ -3,7 +3,7 @@
 import re
 import secrets
 import uuid
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
@@ -11,7 +11,9 @@ from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.db.models import Value
 from django.db.models.functions import Lower
+from django.db.models.lookups import Exact
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
@@ -194,6 +196,14 @@ def _problems_with_claims(claims: object) -> list[str]:
     return list(dict.fromkeys(problems))
 
 
+class LocalAccountQuerySet(models.QuerySet["LocalAccount"]):
+    def named(self, login_service: LoginService, username: str) -> Self:
+        """The one account of that name, in whatever letters; as its index is sorted, which
+        `iexact` is not."""
+        same_name = Exact(Lower("username"), Lower(Value(username)))
+        return self.filter(same_name, login_service=login_service)
+
+
 class LocalAccount(models.Model):
     """A user name and a password of a `local` login service; its uuid is the external id."""
 
@@ -206,6 +216,8 @@ class LocalAccount(models.Model):
     claims = models.JSONField(default=dict, blank=True)
     is_active = models.BooleanField("active", default=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = LocalAccountQuerySet.as_manager()
 
     class Meta:
         constraints: ClassVar = [
