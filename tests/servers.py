@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -133,6 +134,22 @@ def live_database_url(name: str, configuration: Path | None = DEMO_CONFIGURATION
     if configuration:
         manage(environment, "config", "apply", str(configuration))
     return url
+
+
+def hold(pid: int) -> None:
+    """Lets a process stand still, as one that hangs; SIGCONT ends it.
+
+    The signal reaches one thread, and the others a moment later: by now all of them stand.
+    """
+    os.kill(pid, signal.SIGSTOP)
+    deadline = time.monotonic() + STOP_SECONDS
+    while any(
+        (task / "stat").read_text().rpartition(")")[2].split()[0] != "T"
+        for task in Path(f"/proc/{pid}/task").iterdir()
+    ):
+        if time.monotonic() > deadline:
+            raise RuntimeError("The process goes on.")
+        time.sleep(0.001)
 
 
 def new_database(name: str) -> str:

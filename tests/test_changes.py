@@ -45,6 +45,7 @@ from tests.instances import (
     userinfo_claim,
     userinfo_status,
 )
+from tests.servers import hold
 from tokens import caps
 
 # Issue 5: "seen by every other within 100 ms in 1,000 tries".
@@ -250,7 +251,7 @@ def hanging_listeners(world: World) -> Iterator[None]:
     pids = [pid for (pid,) in world.sql(f"SELECT pid FROM pg_stat_activity WHERE {LISTENERS}")]
     assert len(pids) >= 2
     for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
+        hold(pid)
     try:
         yield
     finally:

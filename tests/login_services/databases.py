@@ -16,7 +16,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from tests.issuers import tls_files
 from tests.needs import find
-from tests.servers import free_port, new_database
+from tests.servers import free_port, hold, new_database
 
 READY_SECONDS = 30
 SCRIPTS = Path("/usr/share/mysql")
@@ -137,7 +137,7 @@ class MariaDB:
 
     def hang(self) -> None:
         assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
+        hold(self._process.pid)
 
     def go_on(self) -> None:
         assert self._process is not None

@@ -19,7 +19,7 @@ import pytest
 
 from tests.issuers import tls_files
 from tests.needs import find
-from tests.servers import free_port
+from tests.servers import free_port, hold
 
 BASE = "dc=acme,dc=example"
 PEOPLE = f"ou=people,{BASE}"
@@ -171,7 +171,7 @@ class Slapd:
     def hang(self) -> None:
         """Takes connections, as its kernel does, and answers nobody."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
+        hold(self._process.pid)
 
     def go_on(self) -> None:
         assert self._process is not None
