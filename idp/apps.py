@@ -7,3 +7,8 @@ class IDPConfig(AppConfig):
     name = "idp"
     verbose_name = "Users and login services"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from idp.accounts import browser_sessions
+
+        browser_sessions.connect()

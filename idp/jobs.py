@@ -7,6 +7,7 @@ from celery import shared_task
 from celery.utils.log import get_task_logger
 
 from idp import metrics
+from idp.audit.context import acting
 
 log = get_task_logger(__name__)
 
@@ -18,7 +19,8 @@ def job(name: str) -> Callable[[Callable[[], str]], Callable[[], None]]:
         @shared_task(name=name)
         def task() -> None:
             try:
-                done = run()
+                with acting(f"job {name}"):
+                    done = run()
             except Exception:
                 metrics.count(metrics.JOB_RUNS, job=name, outcome="failed")
                 raise

@@ -51,6 +51,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
+    "idp.audit.context.AuditContextMiddleware",
     "idp.blocking.middleware.BlockingMiddleware",
     "tokens.client_addresses.ClientAddressMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -196,7 +196,10 @@ def test_what_the_file_does_not_mention_stays(configure):
         "+ scope extra\n1 change applied.\n"
     )
     after = snapshot()
-    assert {table for table in after if after[table] != before[table]} == {"clients_admin_scope"}
+    assert {table for table in after if after[table] != before[table]} == {
+        "clients_admin_scope",
+        "idp_auditevent",
+    }
 
 
 def test_a_key_that_is_left_out_has_its_default(configure):

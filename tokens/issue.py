@@ -11,6 +11,8 @@ from clients_admin.flags import ClientFlags
 from clients_admin.models import Client, GrantType
 from idp import metrics
 from idp.accounts.models import User
+from idp.audit.record import record
+from idp.audit.tags import Tag
 from idp.database import statements
 from idp.partitioning.tables import first_id
 from tokens import policy, reuse, rotation
@@ -169,9 +171,29 @@ def new_family(now: datetime) -> int:
     return int(cursor.fetchone()[0])
 
 
-def first_pair(login: Login, now: datetime) -> Pair:
-    """The tokens of a new login. The caller holds the family, or has just made it."""
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What the audit says of a new login: each grant names its own (decision 0015)."""
+
+    tag: Tag
+    details: dict[str, Any]
+
+
+FAMILY_ISSUED = Event(Tag.TOKENS_FAMILY_ISSUED, {})
+
+
+def first_pair(login: Login, now: datetime, event: Event = FAMILY_ISSUED) -> Pair:
+    """The tokens of a new login, and its event. The caller holds the family, or has just made
+    it."""
     client, flags = login.client, login.client.effective_flags
+    record(
+        event.tag,
+        client_id=client.client_id,
+        user_id=login.user.pk,
+        at=now,
+        scope=login.scope,
+        **event.details,
+    )
     columns = {
         "client_id": client.pk,
         "user_id": login.user.pk,

@@ -9,13 +9,15 @@ from django.forms import Field as FormField
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
+from idp.audit import changes
+
 
 class OperatorModelAdmin(ModelAdmin):
     """A page whose names are fixed once given, and that shows viewers readable values.
 
     `fixed_fields` can be set only when the object is made. `shown_as` names, for fields that
     would be raw data to somebody who may only look, the method that shows them instead; nothing
-    is shown for those that it names "".
+    is shown for those that it names "". Whatever is saved or deleted is audited, as a diff.
     """
 
     view_on_site = False
@@ -49,6 +51,19 @@ class OperatorModelAdmin(ModelAdmin):
             )
             for name, options in fieldsets
         ]
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        # What is stored now, for `save_related`, which Django calls last, in one transaction.
+        form.state_before = changes.state_of(obj) if change else changes.NOTHING
+        super().save_model(request, obj, form, change)
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        changes.record_change(form.instance, form.state_before)
+
+    def delete_model(self, request: HttpRequest, obj: Model) -> None:
+        changes.record_deletion(obj)
+        super().delete_model(request, obj)
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """Nothing: a link must not fill in a form that an editor then saves."""

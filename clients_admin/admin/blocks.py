@@ -20,8 +20,6 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 
 from clients_admin.admin.base import OperatorModelAdmin
 from clients_admin.admin.links import lines
-from idp.audit.record import record
-from idp.audit.tags import Tag
 from idp.blocking import blocks
 from idp.blocking.models import DEFAULT, Block, NetworkProfile
 
@@ -190,27 +188,6 @@ class NetworkProfileAdmin(OperatorModelAdmin):
         allowed = super().has_delete_permission(request, obj)
         return allowed and (obj is None or obj.name != DEFAULT)
 
-    def save_model(
-        self, request: HttpRequest, obj: NetworkProfile, form: NetworkProfileForm, change: bool
-    ) -> None:
-        super().save_model(request, obj, form, change)
-        now = {name: form.cleaned_data[name] for name in form.changed_data}
-        _record(request, obj, "changed" if change else "added", now)
-
-    def delete_model(self, request: HttpRequest, obj: NetworkProfile) -> None:
-        _record(request, obj, "deleted", {})
-        super().delete_model(request, obj)
-
     @admin.display(description="networks")
     def network_list(self, profile: NetworkProfile) -> SafeString:
         return lines(profile.networks)
-
-
-def _record(request: HttpRequest, profile: NetworkProfile, what: str, now: dict[str, Any]) -> None:
-    record(
-        Tag.BLOCKING_PROFILE_CHANGED,
-        actor=str(request.user),
-        profile=profile.name,
-        what=what,
-        now=now,
-    )

@@ -1,9 +1,11 @@
 """The admin site, and the one content security policy that is looser than the others."""
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from django.conf import settings
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.urls import URLPattern, URLResolver
 from django.utils import translation
@@ -14,6 +16,7 @@ from django.views.decorators.csp import csp_override
 from unfold.sites import UnfoldAdminSite
 
 from clients_admin.admin.sign_in import OperatorSignInForm
+from idp.audit.context import acting
 
 # unfold is driven by Alpine, whose standard build compiles the expressions in its attributes with
 # `new Function`: without 'unsafe-eval' no menu, tab or filter opens. Inline scripts, foreign
@@ -46,18 +49,38 @@ class OperatorSite(UnfoldAdminSite):
     def admin_view(
         self, view: Callable[..., HttpResponse], cacheable: bool = False
     ) -> Callable[..., HttpResponse]:
-        return csp_override(OPERATOR_CSP)(_opened(super().admin_view(view, cacheable)))
+        return csp_override(OPERATOR_CSP)(_opened(super().admin_view(_acted(view), cacheable)))
 
     @method_decorator(never_cache)
     @method_decorator(csp_override(OPERATOR_CSP))
     def login(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        return _opened(super().login)(request, extra_context)
+        # Session and audit are written together. What has failed counts apart (`idp.blocking`).
+        with transaction.atomic():
+            return _opened(super().login)(request, extra_context)
+
+    def logout(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        with transaction.atomic():
+            response: HttpResponse = super().logout(request, extra_context)
+        return response
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """Without `colors`, which unfold writes as an inline style: `operators.css` has them."""
         return {**super().each_context(request), "colors": None}
+
+
+def _acted(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """What is audited meanwhile was done by the operator who is signed in."""
+
+    @wraps(view)
+    def acted(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        with acting(str(request.user)):
+            return view(request, *args, **kwargs)
+
+    return acted
 
 
 def _opened(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:

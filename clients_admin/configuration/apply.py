@@ -20,6 +20,8 @@ from clients_admin.configuration.stored import Rows
 from clients_admin.models import Client, Scope, ScopeGroup
 from idp.accounts import local
 from idp.accounts.models import LocalAccount, LoginService, TrustedIssuer
+from idp.audit import changes
+from idp.audit.context import acting
 
 KEY_OF_FIELD = {"is_active": "active", "is_enabled": "enabled"}
 TRUSTED_ISSUER_FIELDS = (
@@ -61,7 +63,7 @@ def apply(file: Path, *, dry_run: bool = False) -> Applied:
     """
     problems = Problems(file)
     configuration = sections.read(document.read(file, problems), problems)
-    with transaction.atomic():
+    with acting(ACTOR), transaction.atomic():
         stored.wait_for_other_runs()
         applied = _Run(configuration, problems).all_sections()
         problems.raise_any()
@@ -76,6 +78,7 @@ class _Run:
         self.configuration = configuration
         self.problems = problems
         self.applied = Applied()
+        self.before: list[tuple[Model, changes.State]] = []
         self.rows = Rows.load(
             usernames=[item.values["username"] for item in configuration.users],
             client_ids=[item.values["client_id"] for item in configuration.clients],
@@ -96,6 +99,8 @@ class _Run:
             self.user(item)
         for item in self.configuration.clients:
             self.client(item)
+        for row, before in self.before:
+            changes.record_change(row, before)
         return self.applied
 
     def brand(self, item: Item) -> None:
@@ -219,9 +224,11 @@ class _Run:
             return False
         if row._state.adding:
             self.applied.changes.append(Change(noun, name))
+            self.before.append((row, changes.NOTHING))
             row.save()
         elif changed:
             self.applied.changes.extend(Change(noun, name, detail) for detail in changed)
+            self.before.append((row, changes.state_of(row)))
             row.save()
         return True
 

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 
 from idp import net
 from idp.accounts import operator_rights
-from idp.accounts.login import Authenticated, sign_in
+from idp.accounts.login import Authenticated, Door, sign_in
 from idp.accounts.models import LoginService, User
 from idp.accounts.operator_rights import Rights
 from idp.accounts.outcomes import Unavailable
@@ -31,7 +31,9 @@ class OperatorBackend(ModelBackend):
         if username is None or password is None:
             return None
         address = net.address_of(request) if request else ""
-        outcome = sign_in(operator_services(), username, password, address=address)
+        outcome = sign_in(
+            operator_services(), username, password, address=address, door=Door("admin")
+        )
         if isinstance(outcome, Unavailable):
             raise _unavailable()
         if not isinstance(outcome, Authenticated):

@@ -1,13 +1,18 @@
 """The one door: everybody who signs in with a user name and a password comes through here."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+
+from django.db import transaction
 
 from idp.accounts import ldap, local, rest, sql
 from idp.accounts.measured import measured
 from idp.accounts.models import LoginService, User, new_subject
 from idp.accounts.outcomes import Identity, Outcome, Refused, Unavailable
+from idp.audit import changes
 from idp.audit.details import clean_text, without_secrets
+from idp.audit.record import record
+from idp.audit.tags import Tag
 from idp.blocking import guard, subjects
 from idp.signals import user_blocked
 
@@ -40,6 +45,14 @@ class Authenticated:
     user: User
 
 
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Where somebody signs in, and to which client."""
+
+    name: str
+    client_id: str | None = None
+
+
 # Reasons of `Refused` that are not a login service's own.
 BLOCKED_ADDRESS, BLOCKED_USER = "blocked address", "blocked user"
 # What a login service says of a name that it knows; of no other is the name ever shown.
@@ -47,6 +60,7 @@ _KNOWN = frozenset(
     {
         "a password hash of no accepted scheme",
         "inactive account",
+        "inactive user",
         "locked account",
         "no password",
         "not in a required group",
@@ -55,13 +69,14 @@ _KNOWN = frozenset(
 )
 
 
-def sign_in(
+def sign_in(  # noqa: PLR0913 - what there is to say
     services: Iterable[LoginService],
     username: str,
     password: str,
     *,
     address: str = "",
     client_id: str = "",
+    door: Door | None = None,
 ) -> Authenticated | Refused | Unavailable:
     """Asks the login services in their order; the first that knows the user and password decides.
 
@@ -69,14 +84,18 @@ def sign_in(
     never a wrong password. A service that a user is blocked at is not asked about them.
 
     `address` is that of the user, as far as it is known; `client_id` of a client through which the
-    password came and that has proved itself.
+    password came and that has proved itself; `door` is for the audit, which has whatever is
+    accepted or refused (decision 0015).
     """
+    door = door or Door("")
     asked = list(services)
     users = {service.pk: _user_name(service, username) for service in asked if _counts_at(service)}
     attempt = guard.begin(address, username, users.values(), client_id=client_id)
     match attempt:
         case guard.AddressBlocked():
-            return Refused(BLOCKED_ADDRESS)
+            refused = Refused(BLOCKED_ADDRESS)
+            _tell_of_refusal(refused, asked, username, address, door)
+            return refused
         case guard.Crowded():
             return Unavailable("too many attempts from this address at once")
     blocked = [pk for pk, user in users.items() if user in attempt.blocked]
@@ -88,12 +107,17 @@ def sign_in(
             answer = CHECKS[LoginService.Kind(service.kind)](service, username, password)
             if isinstance(answer, Identity):
                 guard.close(attempt)
-                return _admit(service, answer)
+                return _enter(service, answer, username, address, door)
             answers[service.pk] = answer
     except BaseException:
         guard.close(attempt)
         raise
-    return _outcome(attempt, users, answers, is_blocked=bool(blocked))
+
+    def tell(outcome: Refused | Unavailable) -> None:
+        if isinstance(outcome, Refused):
+            _tell_of_refusal(outcome, asked, username, address, door)
+
+    return _outcome(attempt, users, answers, is_blocked=bool(blocked), tell=tell)
 
 
 def _outcome(
@@ -102,8 +126,10 @@ def _outcome(
     answers: dict[int, Refused | Unavailable],
     *,
     is_blocked: bool,
+    tell: Callable[[Refused | Unavailable], None],
 ) -> Refused | Unavailable:
-    """What comes of an attempt that no service has accepted, and of its being counted.
+    """What comes of an attempt that no service has accepted, and of its being counted; `tell` is
+    told of it in the transaction that counts.
 
     Where one could not answer, the password may be right there. So the address fails only if
     another one knows the name, and the user at those that refused.
@@ -111,18 +137,58 @@ def _outcome(
     refused = {pk: a for pk, a in answers.items() if isinstance(a, Refused)}
     outages = [answer for answer in answers.values() if isinstance(answer, Unavailable)]
     is_known = any(answer.reason in _KNOWN for answer in refused.values())
+
+    def outcome(*, is_newly_blocked: bool) -> Refused | Unavailable:
+        if outages:
+            return outages[0]
+        if is_blocked or is_newly_blocked:
+            return Refused(BLOCKED_USER)
+        return list(refused.values())[-1] if refused else Refused("no login service")
+
     is_newly_blocked = guard.close(
         attempt,
         failed=[users[pk] for pk in refused if pk in users],
         counts=is_known if outages else bool(refused),
         is_known=is_known,
         blocked=_end_everything,
+        closing=lambda is_blocked: tell(outcome(is_newly_blocked=is_blocked)),
     )
-    if outages:
-        return outages[0]
-    if is_blocked or is_newly_blocked:
-        return Refused(BLOCKED_USER)
-    return list(refused.values())[-1] if refused else Refused("no login service")
+    return outcome(is_newly_blocked=is_newly_blocked)
+
+
+def _enter(
+    service: LoginService, identity: Identity, username: str, address: str, door: Door
+) -> Authenticated | Refused:
+    """Lets somebody in whom a login service has accepted: their row and the event together."""
+    with transaction.atomic():
+        outcome = _admit(service, identity)
+        if isinstance(outcome, Refused):
+            _tell_of_refusal(outcome, [service], identity.username, address, door)
+            return outcome
+        record(
+            Tag.ACCOUNTS_SIGN_IN_ACCEPTED,
+            client_id=door.client_id,
+            user_id=outcome.user.pk,
+            address=address or None,
+            door=door.name,
+            login_service=service.name,
+            username=without_secrets(username),
+        )
+    return outcome
+
+
+def _tell_of_refusal(
+    refused: Refused, asked: list[LoginService], username: str, address: str, door: Door
+) -> None:
+    record(
+        Tag.ACCOUNTS_SIGN_IN_REFUSED,
+        client_id=door.client_id,
+        address=address or None,
+        door=door.name,
+        login_services=[service.name for service in asked],
+        username=shown_name(username, refused),
+        reason=refused.reason,
+    )
 
 
 def shown_name(username: str, refused: Refused) -> str:
@@ -159,16 +225,25 @@ def unblock(service: LoginService, username: str, *, actor: str) -> bool:
 
 def _admit(service: LoginService, identity: Identity) -> Authenticated | Refused:
     """Finds or makes the shadow row by `(login_service, external_id)` and nothing else."""
-    user, is_new = User.objects.get_or_create(
-        login_service=service,
-        external_id=identity.external_id,
-        defaults={"username": identity.username, "claims": identity.claims},
-    )
-    if not user.is_active:
-        return Refused("inactive user")
-    if not is_new and (user.username, user.claims) != (identity.username, identity.claims):
-        user.username, user.claims = identity.username, identity.claims
-        user.save(update_fields=["username", "claims"])
+    said = {"username": identity.username, "claims": identity.claims}
+    with transaction.atomic():
+        user, is_new = User.objects.get_or_create(
+            login_service=service, external_id=identity.external_id, defaults=said
+        )
+        if is_new:
+            record(
+                Tag.ACCOUNTS_USER_ADDED,
+                user_id=user.pk,
+                login_service=service.name,
+                username=without_secrets(user.username),
+            )
+        if not user.is_active:
+            return Refused("inactive user")
+        if (user.username, user.claims) != (identity.username, identity.claims):
+            before = changes.state_of(user)
+            user.username, user.claims = identity.username, identity.claims
+            user.save(update_fields=["username", "claims"])
+            changes.record_change(user, before)
     return Authenticated(user)
 
 

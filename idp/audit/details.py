@@ -78,7 +78,7 @@ def _clean_mapping(values: Mapping[Any, Any], depth: int) -> dict[str, Any]:
             cleaned[CUT] = len(values) - MAX_ITEMS
             break
         name = str(key)
-        if _names_a_secret(name):
+        if names_a_secret(name):
             raise ValueError(f"{clean_text(name, 50)!r} names a secret")
         cleaned[clean_text(name)] = _clean_value(value, depth - 1)
     return cleaned
@@ -90,6 +90,7 @@ def _clean_items(values: Iterable[Any], depth: int) -> list[Any]:
     return cleaned if len(items) <= MAX_ITEMS else [*cleaned, CUT]
 
 
-def _names_a_secret(key: str) -> bool:
+def names_a_secret(key: str) -> bool:
+    """Whether a value of that name would be a secret: its last word says so."""
     words = _WORD.findall(key)
     return bool(words) and _SECRET_NAME.fullmatch(words[-1]) is not None

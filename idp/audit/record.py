@@ -4,9 +4,10 @@ from datetime import datetime
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
-from django.db import connection
+from django.db import DatabaseError, OperationalError, connection
 from django.utils import timezone
 
+from idp.audit import context
 from idp.audit.details import clean, clean_text
 from idp.audit.models import AUDIT_EVENTS, SEQUENCE_NAME
 from idp.audit.tags import Tag
@@ -18,6 +19,10 @@ from idp.partitioning.tables import SEQUENCE_BITS
 MAX_CLIENT_ID = 255
 
 known = PartitionList([AUDIT_EVENTS])
+
+
+class NotRecorded(OperationalError):
+    """An event could not be written, so what it tells of must not happen: an outage, a 503."""
 
 
 def record(  # noqa: PLR0913 - the columns of the table
@@ -33,9 +38,13 @@ def record(  # noqa: PLR0913 - the columns of the table
     """Writes an event; where that fails, the caller's transaction fails with it.
 
     `client_id` is the public one, `user_id` the key of the user's row, `actor` who did it where
-    the user did not. Texts are cut and cleaned. Raises ValueError for what could be a secret.
+    the user did not; what the caller does not say of address and actor, the context does. Texts
+    are cut and cleaned. Raises ValueError for what could be a secret, and NotRecorded.
     """
     statements.require_django()
+    circumstances = context.current()
+    address = circumstances.address if address is None else address
+    actor = circumstances.actor if actor is None else actor
     at = at or timezone.now()
     bucket = AUDIT_EVENTS.bucket_of(at)
     inet = _inet(address)
@@ -51,12 +60,15 @@ def record(  # noqa: PLR0913 - the columns of the table
         "details": connection.ops.adapt_json_value(clean(details), None),
     }
     names, marks = ", ".join(values), ", ".join(["%s"] * len(values))
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO {known.relation(AUDIT_EVENTS, bucket)} (id, {names}) "  # noqa: S608
-            f"VALUES ((%s::bigint << {SEQUENCE_BITS}) | nextval('{SEQUENCE_NAME}'), {marks})",
-            [bucket, *values.values()],
-        )
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"INSERT INTO {known.relation(AUDIT_EVENTS, bucket)} (id, {names}) "  # noqa: S608
+                f"VALUES ((%s::bigint << {SEQUENCE_BITS}) | nextval('{SEQUENCE_NAME}'), {marks})",
+                [bucket, *values.values()],
+            )
+    except DatabaseError as error:
+        raise NotRecorded(f"the audit event {tag.value} could not be written") from error
 
 
 def _inet(address: str | IPv4Address | IPv6Address | None) -> str | None:

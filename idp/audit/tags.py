@@ -62,6 +62,30 @@ class Tag(StrEnum):
         "tokens:device:denied",
         "A user refused a device, which they may not have started.",
     )
+    TOKENS_CONSENT_GIVEN = (
+        "tokens:consent:given",
+        "A user let a client have scopes.",
+    )
+    TOKENS_FAMILY_ISSUED = (
+        "tokens:family:issued",
+        "A client got the first tokens of a login.",
+    )
+    BRANDING_BRAND_CHANGED = (
+        "branding:brand:changed",
+        "A brand was made, changed or deleted.",
+    )
+    CLIENTS_CLIENT_CHANGED = (
+        "clients:client:changed",
+        "A client was made, changed or deleted.",
+    )
+    CLIENTS_SCOPE_CHANGED = (
+        "clients:scope:changed",
+        "A scope was made, changed or deleted.",
+    )
+    CLIENTS_SCOPE_GROUP_CHANGED = (
+        "clients:scope_group:changed",
+        "A scope group was made, changed or deleted.",
+    )
     CLIENTS_CREDENTIAL_EXPOSED = (
         "clients:credential:exposed",
         "A request with credentials in its URL, where logs keep them, was refused.",
@@ -157,6 +181,42 @@ class Tag(StrEnum):
     TOKENS_USER_ENDED = (
         "tokens:user:ended",
         "A user was blocked, so all their tokens were ended.",
+    )
+    ACCOUNTS_LOCAL_ACCOUNT_CHANGED = (
+        "accounts:local_account:changed",
+        "An account of a local login service was made, changed or deleted.",
+    )
+    ACCOUNTS_LOGIN_SERVICE_CHANGED = (
+        "accounts:login_service:changed",
+        "A login service was made, changed or deleted.",
+    )
+    ACCOUNTS_SESSION_BEGUN = (
+        "accounts:session:begun",
+        "A browser session of a user began.",
+    )
+    ACCOUNTS_SESSION_ENDED = (
+        "accounts:session:ended",
+        "A user signed out, which ended a browser session.",
+    )
+    ACCOUNTS_SIGN_IN_ACCEPTED = (
+        "accounts:sign_in:accepted",
+        "A login service accepted a user name and a password.",
+    )
+    ACCOUNTS_SIGN_IN_REFUSED = (
+        "accounts:sign_in:refused",
+        "A user name and a password were refused.",
+    )
+    ACCOUNTS_TRUSTED_ISSUER_CHANGED = (
+        "accounts:trusted_issuer:changed",
+        "A trusted issuer was made, changed or deleted.",
+    )
+    ACCOUNTS_USER_ADDED = (
+        "accounts:user:added",
+        "Somebody came for the first time, and a user was made for them.",
+    )
+    ACCOUNTS_USER_CHANGED = (
+        "accounts:user:changed",
+        "A login service said something new of a user, or an operator changed their rights.",
     )
     ACCOUNTS_ROLES_CHANGED = (
         "accounts:roles:changed",

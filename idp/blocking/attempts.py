@@ -127,11 +127,12 @@ def close(  # noqa: PLR0913 - what there is to say
     counts: bool,
     is_known: bool,
     blocked: Callable[[UserName], None] | None,
+    closing: Callable[[bool], None] | None,
     now: datetime,
 ) -> bool:
     """Ends an attempt: of its users those count that `failed`, its address if it `counts`; the
     rest is withdrawn. Calls `blocked`, in the same transaction, for each user that is blocked for
-    it; answers whether one is."""
+    it, and `closing` with whether one is, which is also answered."""
     of_users = {user.subject: user for user in failed}
     of_address = subjects.of_address(attempt.address)
     counted = {*of_users, of_address} if counts else set(of_users)
@@ -140,11 +141,12 @@ def close(  # noqa: PLR0913 - what there is to say
     with apart():
         _take_turns(attempt.rows)
         FailedAttempt.objects.filter(pk__in=withdrawn).delete()
-        if not keep:
-            return False
-        shown = subjects.shown(attempt.name, is_known=is_known)
-        FailedAttempt.objects.filter(pk__in=keep.values()).update(is_open=False, name_shown=shown)
         is_blocked = False
+        if keep:
+            shown = subjects.shown(attempt.name, is_known=is_known)
+            kept = FailedAttempt.objects.filter(pk__in=keep.values())
+            kept.update(is_open=False, name_shown=shown)
+            metrics.count(metrics.FAILED_ATTEMPTS, what=Failure.PASSWORD)
         for subject in sorted(keep):
             user = of_users.get(subject)
             label = user.label(is_known=is_known) if user else subject
@@ -153,7 +155,8 @@ def close(  # noqa: PLR0913 - what there is to say
                 is_blocked = True
                 if blocked is not None:
                     blocked(user)
-        metrics.count(metrics.FAILED_ATTEMPTS, what=Failure.PASSWORD)
+        if closing is not None:
+            closing(is_blocked)
         return is_blocked
 
 

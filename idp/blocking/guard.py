@@ -95,15 +95,19 @@ def close(  # noqa: PLR0913 - what there is to say
     counts: bool = False,
     is_known: bool = False,
     blocked: Callable[[UserName], None] | None = None,
+    closing: Callable[[bool], None] | None = None,
     now: datetime | None = None,
 ) -> bool:
     """Ends an attempt: `failed` are the users whose login service has refused the password,
     `counts` says whether the address has failed with it; without either it is forgotten.
 
     `is_known`: there is such a user, so their name may be shown. `blocked` is called for each user
-    that is blocked for it, in the transaction of the block; answers whether one is.
+    that is blocked for it, in the transaction of the block; answers whether one is, and calls
+    `closing` with that in the same transaction.
     """
     if not attempt.rows:
+        if closing is not None:
+            closing(False)
         return False
     return attempts.close(
         attempt,
@@ -111,6 +115,7 @@ def close(  # noqa: PLR0913 - what there is to say
         counts=counts,
         is_known=is_known,
         blocked=blocked,
+        closing=closing,
         now=now or timezone.now(),
     )
 

@@ -161,7 +161,8 @@ def test_an_editor_makes_a_profile_and_it_is_audited(editor):
     assert made.networks == ["198.51.100.0/24", "2001:db8::/32"]
     event = AuditEvent.objects.get(tag="blocking:profile:changed")
     assert event.actor == "eddy (operators)"
-    assert event.details["now"]["max_names"] == 50
+    assert (event.details["what"], event.details["name"]) == ("added", "office")
+    assert event.details["changed"]["max_names"] == [None, 50]
 
 
 @pytest.mark.parametrize(

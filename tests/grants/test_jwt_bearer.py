@@ -127,7 +127,7 @@ def test_the_user_of_a_trusted_issuer_gets_tokens(settings):
     event = last_event()
     assert (event.tag, event.client_id, event.user_id, event.details) == (
         *("tokens:assertion:accepted", "portal", user.pk),
-        {"issuer": ISSUER},
+        {"issuer": ISSUER, "scope": "*"},
     )
 
 

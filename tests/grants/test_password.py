@@ -113,7 +113,7 @@ def test_what_is_granted_stands_in_the_audit_without_the_password(jane):
     ask()
     assert (event().tag, event().client_id) == ("tokens:password:granted", "legacy")
     assert event().user_id == User.objects.get().pk
-    assert event().details == {"username": "jane"}
+    assert event().details == {"username": "jane", "scope": "*"}
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,7 @@ def test_a_replay_is_audited_and_counted(shopper, django_capture_on_commit_callb
     counted = replays_counted()
     with django_capture_on_commit_callbacks(execute=True):
         shopper.refresh(first["refresh_token"])
-    event = AuditEvent.objects.get()
+    event = AuditEvent.objects.latest("id")
     user = User.objects.get()
     assert (event.tag, event.client_id, event.user_id) == (
         "tokens:family:replayed",

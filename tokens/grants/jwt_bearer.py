@@ -46,12 +46,6 @@ class JWTBearer(Grant):
             record(Tag.TOKENS_ASSERTION_REFUSED, client_id=client.client_id, reason=reason)
             metrics.count(metrics.GRANT_REFUSALS, client=client.client_id, grant="jwt_bearer")
             raise InvalidGrant(reason=f"assertion: {reason}") from None
-        record(
-            Tag.TOKENS_ASSERTION_ACCEPTED,
-            client_id=client.client_id,
-            user_id=user.pk,
-            issuer=assertion.issuer,
-        )
         new_login = issue.Login(
             client=client,
             user=user,
@@ -59,7 +53,8 @@ class JWTBearer(Grant):
             family=issue.new_family(now),
             auth_time=_auth_time(assertion, now),
         )
-        return pair_body(client, issue.first_pair(new_login, now))
+        told = issue.Event(Tag.TOKENS_ASSERTION_ACCEPTED, {"issuer": assertion.issuer})
+        return pair_body(client, issue.first_pair(new_login, now, told))
 
 
 def accept(client: Client, encoded: str, now: datetime) -> tuple[Assertion, User]:

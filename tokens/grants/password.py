@@ -9,7 +9,7 @@ from typing import Any
 from django.utils import timezone
 
 from idp import metrics
-from idp.accounts.login import shown_name, sign_in
+from idp.accounts.login import Door, shown_name, sign_in
 from idp.accounts.outcomes import Refused, Unavailable
 from idp.audit.details import without_secrets
 from idp.audit.record import record
@@ -49,6 +49,7 @@ class Password(Grant):
             parameters["password"],
             address=request.address,
             client_id=client.client_id if has_proved_itself else "",
+            door=Door("password grant", client.client_id),
         )
         match outcome:
             case Unavailable(reason):
@@ -71,11 +72,5 @@ class Password(Grant):
             family=issue.new_family(now),
             auth_time=now,
         )
-        record(
-            Tag.TOKENS_PASSWORD_GRANTED,
-            client_id=client.client_id,
-            user_id=outcome.user.pk,
-            at=now,
-            username=without_secrets(username),
-        )
-        return pair_body(client, issue.first_pair(login, now))
+        told = issue.Event(Tag.TOKENS_PASSWORD_GRANTED, {"username": without_secrets(username)})
+        return pair_body(client, issue.first_pair(login, now, told))

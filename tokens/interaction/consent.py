@@ -8,6 +8,8 @@ from django.views.decorators.csrf import csrf_protect
 from branding.pages import render_page
 from clients_admin.models import Scope
 from idp.accounts.models import User
+from idp.audit.record import record
+from idp.audit.tags import Tag
 from tokens import authorization
 from tokens.authorization import AuthorizationRequest
 from tokens.errors import AccessDenied, InvalidRequest
@@ -78,3 +80,9 @@ def _remember(asked: AuthorizationRequest, user: User) -> None:
         row.scope = " ".join(sorted({*row.scope.split(), *asked.asked_scopes()}))
         row.granted_at = timezone.now()
         row.save()
+        record(
+            Tag.TOKENS_CONSENT_GIVEN,
+            client_id=asked.client.client_id,
+            user_id=user.pk,
+            scopes=asked.asked_scopes(),
+        )

@@ -94,7 +94,7 @@ def _code_page(
 def _sign_in(request: HttpRequest, device: DeviceAuthorization) -> HttpResponse:
     if request.method != "POST":
         return sign_in_form(request, device.client, SignInForm())
-    user = user_or_form(request, device.client)
+    user = user_or_form(request, device.client, door="device page")
     if isinstance(user, HttpResponse):
         return user
     session.begin(request, user)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from django.contrib.auth import login, logout
+from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -17,12 +18,14 @@ _BACKEND = "idp.accounts.backends.OperatorBackend"
 
 def begin(request: HttpRequest, user: User) -> None:
     """Signs the user in. The session gets a new key, so that nobody can have planted it."""
-    login(request, user, backend=_BACKEND)
+    with transaction.atomic():
+        login(request, user, backend=_BACKEND)
     request.session[_AUTH_TIME] = timezone.now().timestamp()
 
 
 def end(request: HttpRequest) -> None:
-    logout(request)
+    with transaction.atomic():
+        logout(request)
 
 
 def user_of(request: HttpRequest) -> User | None:

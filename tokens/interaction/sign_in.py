@@ -12,7 +12,7 @@ from branding.forms import SignInForm
 from branding.pages import render_page
 from clients_admin.models import Client
 from idp import net
-from idp.accounts.login import BLOCKED_USER, Authenticated, sign_in
+from idp.accounts.login import BLOCKED_USER, Authenticated, Door, sign_in
 from idp.accounts.models import User
 from idp.accounts.outcomes import Refused, Unavailable
 from tokens import authorization, id_token
@@ -41,7 +41,9 @@ def sign_in_page(request: HttpRequest, asked: AuthorizationRequest) -> HttpRespo
     return authorization.redirect(f"{authorization.PATH}?{asked.query_after_sign_in()}")
 
 
-def user_or_form(request: HttpRequest, client: Client) -> User | HttpResponse:
+def user_or_form(
+    request: HttpRequest, client: Client, *, door: str = "sign-in page"
+) -> User | HttpResponse:
     """Who has proved who they are with a posted form; else the form again, and what was wrong."""
     form = SignInForm(request.POST)
     if not form.is_valid():
@@ -51,6 +53,7 @@ def user_or_form(request: HttpRequest, client: Client) -> User | HttpResponse:
         form.cleaned_data["username"],
         form.cleaned_data["password"],
         address=net.address_of(request),
+        door=Door(door, client.client_id),
     )
     if isinstance(outcome, Authenticated):
         return outcome.user

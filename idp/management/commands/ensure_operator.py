@@ -12,8 +12,14 @@ from django.db import transaction
 
 from idp.accounts.local import MAX_PASSWORD_CHARACTERS, set_password
 from idp.accounts.models import LocalAccount, LoginService, User
+from idp.audit import changes
+from idp.audit.context import acting
+from idp.audit.details import without_secrets
+from idp.audit.record import record
+from idp.audit.tags import Tag
 from idp.environment import environment
 
+ACTOR = "manage.py ensure_operator"
 SUPERUSER = "superuser"
 GROUPS = {"editor": "Editors", "viewer": "Viewers"}
 
@@ -36,7 +42,7 @@ class Command(BaseCommand):
 
     def handle(self, *_arguments: Any, **options: Any) -> None:
         username, password, role = options["username"], _password(), options["role"]
-        with transaction.atomic():
+        with acting(ACTOR), transaction.atomic():
             account, is_new = _account(_login_service(), username)
             has_new_password = _keep_password(account, password)
             user = _operator(account)
@@ -54,12 +60,14 @@ class Command(BaseCommand):
         groups = set(Group.objects.filter(name=GROUPS.get(role)))
         if role in GROUPS and not groups:
             self.stderr.write(f"warning: there is no group {GROUPS[role]}, so this role is empty")
+        held = changes.state_of(user)
         before = set(user.groups.filter(name__in=GROUPS.values()))
         is_changed = user.is_superuser != (role == SUPERUSER) or before != groups
         user.groups.remove(*(before - groups))
         user.groups.add(*(groups - before))
         user.is_superuser = role == SUPERUSER
         user.save(update_fields=["is_active", "is_staff", "is_superuser"])
+        changes.record_change(user, held)
         return is_changed
 
 
@@ -80,9 +88,11 @@ def _login_service() -> LoginService:
     name, *_ = environment().admin_login_services or [""]
     if not name:
         raise CommandError("IDP_ADMIN_LOGIN_SERVICES is empty: nobody may sign in to the admin.")
-    service, _ = LoginService.objects.select_for_update().get_or_create(
+    service, is_new = LoginService.objects.select_for_update().get_or_create(
         name=name, defaults={"kind": LoginService.Kind.LOCAL}
     )
+    if is_new:
+        changes.record_change(service, changes.NOTHING)
     if service.kind != LoginService.Kind.LOCAL:
         raise CommandError(f"The users of {name} ({service.kind}) are not kept here.")
     if not service.is_enabled:
@@ -99,6 +109,7 @@ def _account(service: LoginService, username: str) -> tuple[LocalAccount, bool]:
 
 
 def _keep_password(account: LocalAccount, password: str) -> bool:
+    before = changes.state_of(account)
     is_changed = not check_password(password, account.password)
     if is_changed:
         set_password(account, password)
@@ -107,15 +118,23 @@ def _keep_password(account: LocalAccount, password: str) -> bool:
     except ValidationError as error:
         raise CommandError(" ".join(error.messages)) from None
     account.save()
+    changes.record_change(account, before)
     return is_changed
 
 
 def _operator(account: LocalAccount) -> User:
     """The shadow of the account, active and let into the admin."""
-    user, _ = User.objects.get_or_create(
+    user, is_new = User.objects.get_or_create(
         login_service=account.login_service,
         external_id=str(account.external_id),
         defaults={"username": account.username, "claims": account.claims},
     )
+    if is_new:
+        record(
+            Tag.ACCOUNTS_USER_ADDED,
+            user_id=user.pk,
+            login_service=account.login_service.name,
+            username=without_secrets(user.username),
+        )
     user.is_active = user.is_staff = True
     return user

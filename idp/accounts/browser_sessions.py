@@ -1,0 +1,38 @@
+"""Tells of browser sessions that begin and end, whoever begins and ends them: our pages or the
+admin. Receivers of Django's signals.
+"""
+
+from typing import Any
+
+from django.contrib.auth.signals import user_logged_in, user_logged_out
+from django.db import transaction
+from django.http import HttpRequest
+
+from idp.accounts.models import User
+from idp.audit.record import record
+from idp.audit.tags import Tag
+
+
+def connect() -> None:
+    user_logged_in.connect(_begun, dispatch_uid="idp.accounts.browser_sessions")
+    user_logged_out.connect(_ended, dispatch_uid="idp.accounts.browser_sessions")
+
+
+def _begun(request: HttpRequest, user: User, **_: Any) -> None:
+    """Saves the session with its event; Django would do so only after the view.
+
+    Where that fails nobody is signed in: the answer of an outage must not save it after all.
+    """
+    try:
+        with transaction.atomic():
+            request.session.save()
+            record(Tag.ACCOUNTS_SESSION_BEGUN, user_id=user.pk)
+    except BaseException:
+        request.session = type(request.session)()
+        raise
+
+
+def _ended(user: User | None, **_: Any) -> None:
+    """Before Django deletes the session, in the transaction of whoever signs the user out."""
+    if user is not None:
+        record(Tag.ACCOUNTS_SESSION_ENDED, user_id=user.pk)

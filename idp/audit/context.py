@@ -1,0 +1,64 @@
+"""Who asks, and from where: what an event says of its circumstances where its writer does not.
+
+The middleware says it of a request, the operators' UI and commands of whoever acts there.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from typing import Any
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from idp import net
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """`meta` is the request's environ, so that an address which somebody vouches for later on in
+    the same request is the one that counts; None where there is no request."""
+
+    meta: Mapping[str, Any] | None = None
+    actor: str | None = None
+
+    @property
+    def address(self) -> str | None:
+        """Where the request comes from; None for a command, a job, or a peer without address."""
+        return None if self.meta is None else net.address_in(self.meta) or None
+
+
+_NOBODY = Context()
+_context: ContextVar[Context] = ContextVar("audit context", default=_NOBODY)
+
+
+def current() -> Context:
+    return _context.get()
+
+
+@contextmanager
+def acting(actor: str) -> Iterator[None]:
+    """While this lasts, events without an actor are this one's."""
+    with _during(replace(current(), actor=actor)):
+        yield
+
+
+class AuditContextMiddleware:
+    """Outside of all that could write an event."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        with _during(Context(meta=request.META)):
+            return self.get_response(request)
+
+
+@contextmanager
+def _during(context: Context) -> Iterator[None]:
+    before = _context.set(context)
+    try:
+        yield
+    finally:
+        _context.reset(before)
