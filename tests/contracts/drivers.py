@@ -1,0 +1,528 @@
+"""One change of each kind, driven from outside where that can be: over HTTP, or by a command.
+
+`prepare` makes what has to be there, and answers the change; the change answers an HTTP response,
+or nothing. It can be made again after it has failed.
+"""
+
+import io
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from django.contrib.auth.models import Group
+from django.core.management import call_command
+from django.test import Client as Browser
+from django.urls import reverse
+from django.utils import timezone
+
+from clients_admin import expiry
+from clients_admin.models import Scope
+from clients_admin.roles import EDITORS
+from idp.accounts import operator_rights
+from idp.accounts.login import sign_in
+from idp.accounts.models import LocalAccount, LoginService, User
+from idp.accounts.outcomes import Role
+from idp.blocking.models import FailedAttempt
+from tests.configuration import (
+    PASSWORD,
+    SECRET,
+    Shopper,
+    account,
+    basic,
+    batch,
+    client,
+    login_service,
+    post,
+    shop,
+)
+from tokens import caps, devices
+from tokens.keys.models import SigningKey
+from tokens.keys.orders import Order, exclusive
+
+type Change = Callable[[], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """A change; the tags of its events, of which each is needed; the writers that it goes through.
+
+    All of it is one transaction, or nothing else would be written when an event fails.
+    """
+
+    name: str
+    prepare: Callable[[], Change]
+    tags: tuple[str, ...]
+    writers: tuple[str, ...]
+
+
+# --- Users ----------------------------------------------------------------------------------------
+
+
+def _sign_in_page(password: str = PASSWORD) -> Change:
+    account()
+    shop()
+    shopper = Shopper()
+    page = shopper.authorize().headers["Location"]
+    form = {"username": "jane", "password": password}
+    return lambda: shopper.browser.post(page, form)
+
+
+def _second_sign_in() -> Change:
+    change = _sign_in_page()
+    Shopper().code()
+    return change
+
+
+def _changed_name() -> Change:
+    change = _second_sign_in()
+    LocalAccount.objects.update(claims={"email": "new@example.org"})
+    return change
+
+
+def _wrong_password() -> Change:
+    return _sign_in_page("wrong")
+
+
+def _one_wrong_password_too_many() -> Change:
+    shop()
+    account()
+    Shopper().tokens()
+
+    def guess(number: int) -> None:
+        sign_in([login_service()], "jane", "wrong", address=f"192.0.2.{number}")
+
+    def change() -> None:
+        # An attempt that could not be closed counts for a minute as one that is open.
+        FailedAttempt.objects.filter(is_open=True).delete()
+        guess(99)
+
+    for number in range(9):
+        guess(number)
+    return change
+
+
+def _unblock() -> Change:
+    account()
+    for number in range(10):
+        sign_in([login_service()], "jane", "wrong", address=f"192.0.2.{number}")
+    return lambda: call_command("unblock", "--all", stdout=io.StringIO())
+
+
+def _sign_out() -> Change:
+    shop()
+    account()
+    shopper = Shopper()
+    shopper.code()
+    return lambda: shopper.browser.post("/sign-out", {"decision": "sign_out"})
+
+
+def _consent() -> Change:
+    shop(flags={"consent": "remember"})
+    account()
+    shopper = Shopper()
+    page = shopper.sign_in(shopper.authorize()).headers["Location"]
+    assert page.startswith("/consent"), page
+    return lambda: shopper.browser.post(page, {"decision": "allow"})
+
+
+def _operator(name: str = "eddy", *, is_superuser: bool = False) -> Browser:
+    service = LoginService.objects.get_or_create(name="operators")[0]
+    known = account(name, service)
+    user = User.objects.create(
+        login_service=service,
+        external_id=str(known.external_id),
+        username=name,
+        claims=known.claims,
+        is_staff=True,
+        is_superuser=is_superuser,
+    )
+    user.groups.add(Group.objects.get(name=EDITORS))
+    browser = Browser()
+    browser.force_login(user)
+    return browser
+
+
+def _admin_sign_in() -> Change:
+    _operator()
+    form = {"username": "eddy", "password": PASSWORD}
+    return lambda: Browser().post(reverse("admin:login"), form)
+
+
+def _admin_sign_out() -> Change:
+    browser = _operator()
+    return lambda: browser.post(reverse("admin:logout"))
+
+
+def _roles_of_a_directory() -> Change:
+    user = User.objects.create(login_service=login_service(), external_id="1", username="eddy")
+    return lambda: operator_rights._give(user, frozenset({Role.EDITOR}), timezone.now())
+
+
+def _ensure_operator() -> Change:
+    def change() -> None:
+        with mock.patch.object(sys, "stdin", io.StringIO(f"{PASSWORD}\n")):
+            arguments = ("--username", "root", "--password-stdin")
+            call_command("ensure_operator", *arguments, stdout=io.StringIO())
+
+    return change
+
+
+# --- Tokens ---------------------------------------------------------------------------------------
+
+
+def _code_exchange() -> Change:
+    shop()
+    account()
+    code = Shopper().code()
+    return lambda: Shopper().exchange(code)
+
+
+def _password_grant() -> Change:
+    account()
+    flags = {"allow_password_grant": True}
+    services = [login_service()]
+    client("legacy", "orders.read", grant_types=["password"], login_services=services, flags=flags)
+    form = {"grant_type": "password", "username": "jane", "password": PASSWORD}
+    return lambda: post("/oauth2/token", form, **basic("legacy"))
+
+
+def _device() -> Change:
+    user = User.objects.create(login_service=login_service(), external_id="1", username="jane")
+    television = client("tv", "openid", client_type="public")
+    device = devices.begin(television, "openid", timezone.now())
+    return lambda: devices.approve(device, user, timezone.now(), timezone.now())
+
+
+def _revoked(kind: str) -> Change:
+    shop()
+    account()
+    form = {"token": Shopper().tokens()[kind], "client_id": "shop"}
+    return lambda: post("/oauth2/revoke", form)
+
+
+def _too_many_tokens() -> Change:
+    batch(flags={"max_access_tokens": 1})
+    caps.enforce()
+    for _ in range(3):
+        post("/oauth2/token", {"grant_type": "client_credentials"}, **basic("batch"))
+    return lambda: caps.enforce(timezone.now() + timedelta(minutes=5))
+
+
+# --- Configuration --------------------------------------------------------------------------------
+
+
+def _scope_added() -> Change:
+    editor = _operator()
+    form = {"name": "orders.read", "description": "See your orders"}
+    return lambda: editor.post(reverse("admin:clients_admin_scope_add"), form)
+
+
+def _scope_changed() -> Change:
+    editor = _operator()
+    page = reverse("admin:clients_admin_scope_change", args=[_scope().pk])
+    return lambda: editor.post(page, {"description": "Look at your orders"})
+
+
+def _scope_deleted() -> Change:
+    editor = _operator()
+    page = reverse("admin:clients_admin_scope_delete", args=[_scope().pk])
+    return lambda: editor.post(page, {"post": "yes"})
+
+
+def _scope() -> Scope:
+    return Scope.objects.create(name="orders.read", description="See your orders")
+
+
+def _account_added() -> Change:
+    editor = _operator()
+    form = {
+        "login_service": login_service().pk,
+        "username": "jane",
+        "new_password": PASSWORD,
+        "is_active": "on",
+    }
+    return lambda: editor.post(reverse("admin:idp_localaccount_add"), form)
+
+
+def _user_let_into_the_admin() -> Change:
+    superuser = _operator("root", is_superuser=True)
+    user = User.objects.create(login_service=login_service(), external_id="1", username="jane")
+    page = reverse("admin:idp_user_change", args=[user.pk])
+    form = {"is_staff": "on", "groups": [Group.objects.get(name=EDITORS).pk]}
+    return lambda: superuser.post(page, form)
+
+
+CONFIGURATION = """
+brands: [{slug: acme, name: Acme}]
+scopes: {orders.read: See your orders}
+scope_groups: {shop: [orders.read]}
+login_services:
+  - {name: acme-web, kind: local, brand: acme}
+  - {name: corporate, kind: corporate}
+trusted_issuers:
+  - {name: sso, issuer: https://sso.example, audience: https://id.example,
+     jwks_url: https://sso.example/jwks, login_service: corporate}
+users: [{login_service: acme-web, username: jane, password: correct-horse-battery}]
+clients:
+  - {client_id: web, client_secret: a-secret-of-more-than-thirty-two-characters,
+     client_type: confidential, grant_types: [client_credentials], scopes: [orders.read],
+     scope_groups: [shop], brand: acme, login_services: [acme-web]}
+"""
+
+
+def _configuration(folder: Path) -> Change:
+    file = folder / "configuration.yaml"
+    file.write_text(CONFIGURATION)
+    quiet = {"stdout": io.StringIO(), "stderr": io.StringIO()}
+    return lambda: call_command("config", "apply", str(file), **quiet)
+
+
+def _secret_ended() -> Change:
+    known = batch().secrets.get()
+    return lambda: call_command(
+        "client_secret", "end", "batch", str(known.pk), stdout=io.StringIO()
+    )
+
+
+def _secret_in_a_url() -> Change:
+    batch()
+    query = f"?client_id=batch&client_secret={SECRET}"
+    return lambda: post(f"/oauth2/token{query}", {"grant_type": "client_credentials"})
+
+
+def _secret_about_to_end() -> Change:
+    batch().secrets.update(expires_at=timezone.now() + timedelta(hours=1))
+    return expiry.warn
+
+
+# --- Keys -----------------------------------------------------------------------------------------
+
+
+def _keys_rotated() -> Change:
+    long_ago = timezone.now() - timedelta(days=1)
+    SigningKey.objects.filter(state=SigningKey.State.NEXT).update(created_at=long_ago)
+    arguments = ("rotate", "--algorithm", "ES256", "--force")
+    return lambda: call_command("keys", *arguments, stdout=io.StringIO(), stderr=io.StringIO())
+
+
+def _key_resealed() -> Change:
+    def change() -> None:
+        with exclusive(Order("somebody"), timezone.now()) as steps:
+            steps.reseal(SigningKey.objects.filter(algorithm="ES256").first())
+
+    return change
+
+
+ADMIN = "clients_admin/admin/base.py:OperatorModelAdmin"
+APPLY = "clients_admin/configuration/apply.py:_Run"
+COMMAND = "idp/management/commands/ensure_operator.py"
+ROWS = "tokens/rows.py:Rows"
+
+
+def drivers(folder: Path) -> list[Driver]:
+    """All of them; `folder` is for files."""
+    return [Driver(*values) for values in _table(folder)]
+
+
+def _table(folder: Path) -> list[tuple[str, Callable[[], Change], tuple[str, ...], Any]]:
+    return [
+        (
+            "a first sign-in",
+            _sign_in_page,
+            ("accounts:user:added", "accounts:sign_in:accepted"),
+            ("idp/accounts/login.py:_admit",),
+        ),
+        (
+            "a user of whom something new is said",
+            _changed_name,
+            ("accounts:user:changed", "accounts:sign_in:accepted"),
+            ("idp/accounts/login.py:_admit",),
+        ),
+        (
+            "a session",
+            _second_sign_in,
+            ("accounts:session:begun",),
+            (
+                "idp/accounts/browser_sessions.py:_begun",
+                "tokens/interaction/session.py:begin",
+            ),
+        ),
+        (
+            "a wrong password",
+            _wrong_password,
+            ("accounts:sign_in:refused",),
+            ("idp/blocking/attempts.py:close",),
+        ),
+        (
+            "one wrong password too many",
+            _one_wrong_password_too_many,
+            ("blocking:user:blocked", "tokens:user:ended", "accounts:sign_in:refused"),
+            (
+                "idp/accounts/login.py:_end_everything",
+                "idp/blocking/attempts.py:_decide",
+                "idp/blocking/blocks.py:make",
+                "tokens/blocked_users.py:_delete",
+            ),
+        ),
+        (
+            "a lifted block",
+            _unblock,
+            ("blocking:user:unblocked",),
+            ("idp/blocking/blocks.py:lift",),
+        ),
+        (
+            "a sign-out",
+            _sign_out,
+            ("accounts:session:ended",),
+            ("tokens/interaction/session.py:end",),
+        ),
+        (
+            "consent",
+            _consent,
+            ("tokens:consent:given",),
+            ("tokens/interaction/consent.py:_remember",),
+        ),
+        (
+            "an operator's sign-in",
+            _admin_sign_in,
+            ("accounts:sign_in:accepted", "accounts:session:begun"),
+            ("idp/accounts/browser_sessions.py:_begun",),
+        ),
+        ("an operator's sign-out", _admin_sign_out, ("accounts:session:ended",), ()),
+        (
+            "the roles of a directory",
+            _roles_of_a_directory,
+            ("accounts:roles:changed",),
+            ("idp/accounts/operator_rights.py:_give", "idp/accounts/operator_rights.py:_keep"),
+        ),
+        (
+            "an operator made by a command",
+            _ensure_operator,
+            (
+                *("accounts:login_service:changed", "accounts:local_account:changed"),
+                *("accounts:user:added", "accounts:user:changed"),
+            ),
+            (
+                f"{COMMAND}:Command.keep_role",
+                f"{COMMAND}:_keep_password",
+                f"{COMMAND}:_login_service",
+                f"{COMMAND}:_operator",
+            ),
+        ),
+        (
+            "the exchange of a code",
+            _code_exchange,
+            ("tokens:family:issued",),
+            (
+                "tokens/grants/authorization_code.py:AuthorizationCode.grant",
+                "tokens/issue.py:first_pair",
+                f"{ROWS}.update",
+            ),
+        ),
+        (
+            "the password grant",
+            _password_grant,
+            ("accounts:user:added", "accounts:sign_in:accepted", "tokens:password:granted"),
+            ("tokens/issue.py:_access_token",),
+        ),
+        ("a device", _device, ("tokens:device:approved",), ("tokens/devices.py:_decide",)),
+        (
+            "the end of a family",
+            lambda: _revoked("refresh_token"),
+            ("tokens:family:revoked",),
+            (f"{ROWS}.delete_of_family",),
+        ),
+        (
+            "the end of an access token",
+            lambda: _revoked("access_token"),
+            ("tokens:access_token:revoked",),
+            (f"{ROWS}.delete_by_id",),
+        ),
+        (
+            "too many access tokens",
+            _too_many_tokens,
+            ("tokens:access_token:evicted",),
+            (f"{ROWS}.delete_free",),
+        ),
+        (
+            "a scope made in the admin",
+            _scope_added,
+            ("clients:scope:changed",),
+            (f"{ADMIN}.save_model", f"{ADMIN}.save_related"),
+        ),
+        (
+            "a scope changed in the admin",
+            _scope_changed,
+            ("clients:scope:changed",),
+            (f"{ADMIN}.save_model", f"{ADMIN}.save_related"),
+        ),
+        (
+            "a scope deleted in the admin",
+            _scope_deleted,
+            ("clients:scope:changed",),
+            (f"{ADMIN}.delete_model",),
+        ),
+        (
+            "an account made in the admin",
+            _account_added,
+            ("accounts:local_account:changed",),
+            (
+                "clients_admin/admin/accounts.py:LocalAccountAdmin.save_model",
+                "idp/accounts/local.py:set_password",
+            ),
+        ),
+        (
+            "a user let into the admin",
+            _user_let_into_the_admin,
+            ("accounts:user:changed",),
+            (f"{ADMIN}.save_related",),
+        ),
+        (
+            "a configuration file",
+            lambda: _configuration(folder),
+            (
+                *("accounts:local_account:changed", "accounts:login_service:changed"),
+                *("accounts:trusted_issuer:changed", "branding:brand:changed"),
+                *("clients:client:changed", "clients:scope:changed"),
+                *("clients:scope_group:changed", "clients:secret:added"),
+            ),
+            (
+                *(f"{APPLY}.keep", f"{APPLY}.relate_client", f"{APPLY}.scope_groups"),
+                *("clients_admin/models.py:Client.save", "clients_admin/secrets.py:add"),
+            ),
+        ),
+        (
+            "the end of a secret",
+            _secret_ended,
+            ("clients:secret:ended",),
+            ("clients_admin/secrets.py:end",),
+        ),
+        (
+            "a secret in a URL",
+            _secret_in_a_url,
+            ("clients:credential:exposed",),
+            ("clients_admin/secrets.py:mark_exposed",),
+        ),
+        (
+            "a secret that is about to end",
+            _secret_about_to_end,
+            ("clients:expiry:warned",),
+            ("idp/expiry_warnings.py:is_first",),
+        ),
+        (
+            "a rotation of keys",
+            _keys_rotated,
+            ("keys:signing_key:activated", "keys:signing_key:published"),
+            ("tokens/keys/steps.py:Steps._change", "tokens/keys/steps.py:Steps.publish"),
+        ),
+        (
+            "a key sealed anew",
+            _key_resealed,
+            ("keys:signing_key:resealed",),
+            ("tokens/keys/steps.py:Steps.reseal",),
+        ),
+    ]
