@@ -356,7 +356,7 @@ def test_a_user_of_a_trusted_issuer_is_told_of_once():
 
 def test_what_a_writer_says_counts_more_than_where_it_is_said():
     meta = {"REMOTE_ADDR": HOME}
-    with context._during(context.Context(meta=meta)), context.acting("job"):
+    with context.during(context.Context(meta=meta)), context.acting("job"):
         record(Tag.TOKENS_USER_ENDED)
         record(Tag.TOKENS_USER_ENDED, actor="jane", address="192.0.2.1")
     record(Tag.TOKENS_USER_ENDED)
@@ -365,6 +365,12 @@ def test_what_a_writer_says_counts_more_than_where_it_is_said():
         ("jane", "192.0.2.1"),
         (None, None),
     ]
+
+
+def test_an_actor_who_is_named_like_a_token_can_act():
+    with context.acting(f"{TOKEN} (operators)"):
+        record(Tag.TOKENS_USER_ENDED)
+    assert AuditEvent.objects.get().actor == f"{CUT} (operators)"
 
 
 def test_nobody_acts_any_more_when_a_request_has_failed():

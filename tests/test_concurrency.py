@@ -443,7 +443,8 @@ def state_of(database: psycopg.Connection, key: int, client_id: str, kind: str) 
     queries = {
         "tokens_accesstoken": f"SELECT id FROM tokens_accesstoken WHERE client_id = {key}",
         "tokens_refreshtoken": f"SELECT id FROM tokens_refreshtoken WHERE client_id = {key}",
-        "idp_auditevent": f"SELECT tag FROM idp_auditevent WHERE client_id = '{client_id}'",
+        "idp_auditevent": f"SELECT tag FROM idp_auditevent WHERE client_id = '{client_id}'"
+        " AND tag LIKE '%:evicted'",
         "tokens_watermark": f"SELECT * FROM tokens_watermark WHERE job = '{kind}'",
     }
     return {table: sorted(database.execute(query)) for table, query in queries.items()}

@@ -48,8 +48,12 @@ NOTHING = State()
 
 
 def state_of(row: Model) -> State:
-    """What is stored of a row now, whatever the object in memory says; NOTHING for a new one."""
-    stored = type(row)._base_manager.filter(pk=row.pk).first() if row.pk is not None else None
+    """What is stored of a row now, whatever the object in memory says; NOTHING for a new one.
+
+    It is held for the rest of the transaction, so that nobody else changes it in between.
+    """
+    held = type(row)._base_manager.select_for_update(no_key=True)
+    stored = held.filter(pk=row.pk).first() if row.pk is not None else None
     if stored is None:
         return NOTHING
     state = State({}, {})

@@ -13,6 +13,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from idp import net
+from idp.audit.details import without_secrets
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,9 @@ def current() -> Context:
 
 @contextmanager
 def acting(actor: str) -> Iterator[None]:
-    """While this lasts, events without an actor are this one's."""
-    with _during(replace(current(), actor=actor)):
+    """While this lasts, events without an actor are this one's. It may be a name that somebody
+    has given themselves."""
+    with during(replace(current(), actor=without_secrets(actor))):
         yield
 
 
@@ -51,12 +53,13 @@ class AuditContextMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        with _during(Context(meta=request.META)):
+        with during(Context(meta=request.META)):
             return self.get_response(request)
 
 
 @contextmanager
-def _during(context: Context) -> Iterator[None]:
+def during(context: Context) -> Iterator[None]:
+    """While this lasts, events are made in these circumstances."""
     before = _context.set(context)
     try:
         yield
