@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from psycopg.errors import ReadOnlySqlTransaction
 
 from branding.pages import render_error
+from idp import problems
 
 RETRY_AFTER_SECONDS = 5
 _PAGES = ("/sign-in", "/consent", "/sign-out", "/oauth2/authorize", "/oauth2/logout", "/admin")
@@ -54,7 +55,10 @@ def _is_outage(error: BaseException | None) -> bool:
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's `handler404`."""
     if request.path.startswith(_PROTOCOL):
-        body = {"error": "not_found", "error_description": "There is nothing at this address."}
+        description = "There is nothing at this address."
+        if problems.are_spoken_at(request.path):
+            return problems.response(404, "not_found", description)
+        body = {"error": "not_found", "error_description": description}
         return HttpResponse(json.dumps(body), status=404, content_type="application/json")
     return render_error(
         request,
@@ -75,6 +79,8 @@ def _answer(request: HttpRequest, *, status: int, code: str, description: str) -
             message=_("Something on our side is being mended. Please try again in a moment."),
             status=status,
         )
+    if problems.are_spoken_at(request.path):
+        return problems.response(status, code, description)
     return HttpResponse(
         json.dumps({"error": code, "error_description": description}),
         status=status,

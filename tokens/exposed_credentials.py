@@ -17,14 +17,17 @@ from django.utils import timezone
 
 from clients_admin import secrets
 from clients_admin.models import Client, client_id_syntax
-from idp import metrics
+from idp import metrics, problems
 from idp.audit.record import record
 from idp.audit.tags import Tag
 from tokens import client_authentication, wire
 from tokens.errors import InvalidRequest, ProtocolError
 from tokens.interaction.pages import bad_request_page
 
-PLACES = ("/oauth2/", "/internal/", "/.well-known/", "/sign-in", "/consent", "/sign-out")
+PLACES = (
+    *("/oauth2/", "/internal/", "/.well-known/", "/api/"),
+    *("/sign-in", "/consent", "/sign-out"),
+)
 # Where people look, and want a page.
 PAGES = frozenset(
     {"/oauth2/authorize", "/oauth2/device", "/oauth2/logout", "/sign-in", "/consent", "/sign-out"}
@@ -166,6 +169,8 @@ def _refuse(request: HttpRequest, found: Found) -> HttpResponseBase:
     )
     if request.path_info in PAGES:
         return bad_request_page(request, error)
+    if problems.are_spoken_at(request.path_info):
+        return problems.response(error.status_code, error.error, str(error.description))
     return _refused(request, error)
 
 

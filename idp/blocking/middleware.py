@@ -71,7 +71,7 @@ def _is_watched(request: HttpRequest, address: str) -> bool:
 
 
 def _refuse(request: HttpRequest, block: Blocked, address: str, now: datetime) -> HttpResponse:
-    answer = refusal(block, now)
+    answer = refusal(block, now, request.path_info)
     if not wants_page(request.path_info):
         response = HttpResponse(answer.body, status=answer.status, headers=answer.headers)
         response.headers[CSP.HEADER_ENFORCE] = POLICY_FOR_PROGRAMS

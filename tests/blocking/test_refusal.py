@@ -59,7 +59,7 @@ def test_a_blocked_address_is_refused_at_every_url(block, method):
     assert set(answered.values()) == {429}
 
 
-@pytest.mark.parametrize("path", ["/oauth2/token", "/oauth2/introspect", "/internal/jwt", "/api/x"])
+@pytest.mark.parametrize("path", ["/oauth2/token", "/oauth2/introspect", "/internal/jwt"])
 def test_an_application_reads_json(block, path):
     answer = Browser(REMOTE_ADDR=BLOCKED).post(path, headers={"Accept-Language": "nl"})
     assert json.loads(answer.content) == {
@@ -67,6 +67,21 @@ def test_an_application_reads_json(block, path):
         "error_description": "Too many attempts from this address have failed. Try again later.",
     }
     assert answer.headers["Content-Type"] == "application/json"
+    assert "Content-Language" not in answer.headers
+
+
+@pytest.mark.parametrize("path", ["/api/v1/blocks", "/api/schema", "/api/x"])
+def test_a_caller_of_the_api_reads_a_problem(block, path):
+    """RFC 9457, as for all that goes wrong there."""
+    answer = Browser(REMOTE_ADDR=BLOCKED).post(path, headers={"Accept-Language": "nl"})
+    assert json.loads(answer.content) == {
+        "type": "about:blank",
+        "title": "Too Many Requests",
+        "status": 429,
+        "detail": "Too many attempts from this address have failed. Try again later.",
+        "code": "access_denied",
+    }
+    assert answer.headers["Content-Type"] == "application/problem+json"
     assert "Content-Language" not in answer.headers
 
 
