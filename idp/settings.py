@@ -8,6 +8,7 @@ from django.utils.csp import CSP
 import idp.metrics  # noqa: F401 (says where metrics are kept, before an app imports their library)
 from clients_admin.admin import appearance
 from idp.environment import environment
+from tokens.api import about
 
 env = environment()
 
@@ -160,6 +161,11 @@ SECURE_CSP: dict[str, list[str]] = {
 # --- Requests ----------------------------------------------------------------------------------
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+
+# --- The API: its views say all else themselves ------------------------------------------------
+
+REST_FRAMEWORK = {"DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema"}
+SPECTACULAR_SETTINGS = about.SPECTACULAR
 
 # --- Metrics -----------------------------------------------------------------------------------
 

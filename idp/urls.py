@@ -6,6 +6,8 @@ from django.urls import include, path
 
 from idp.ops.health import healthz, readyz
 from idp.ops.scrape import metrics
+from tokens.api import urls as api
+from tokens.api.openapi import schema
 from tokens.endpoints.authorize import authorize
 from tokens.endpoints.device_authorization import device_authorization
 from tokens.endpoints.discovery import discovery, jwks
@@ -43,6 +45,8 @@ urlpatterns = [
     path("sign-in", sign_in_page),
     path("consent", consent_page),
     path("sign-out", sign_out_page),
+    path("api/schema", schema),
+    *api.urlpatterns,
     path("", include("branding.urls")),
     path("admin", to_admin),
     path("admin/", admin.site.urls),

@@ -479,12 +479,13 @@ def test_the_demo_finds_only_its_secrets_missing_after_its_own_export(configure,
         "~ user globex-web/john: password changed\n"
         "~ client demo-batch: secret changed\n"
         "~ client demo-gateway: secret changed\n"
+        "~ client demo-operations: secret changed\n"
         "~ client globex-shop: secret changed\n"
         "~ client acme-own: secret changed\n"
         "~ client acme-terminal: secret changed\n"
         "~ client acme-intranet: secret changed\n"
         "~ client acme-backoffice: secret changed\n"
-        "11 changes to apply.\n"
+        "12 changes to apply.\n"
     )
 
 
@@ -727,7 +728,7 @@ def test_two_applies_at_once_wait_for_each_other(fresh_database):
     runs = [command(url, "config", "apply", str(DEMO)) for _ in range(2)]
     outputs = sorted(run.communicate(timeout=300) for run in runs)
     assert [run.returncode for run in runs] == [0, 0]
-    assert outputs[0][0].endswith("33 changes applied.\n")
+    assert outputs[0][0].endswith("36 changes applied.\n")
     assert outputs[1] == (NOTHING, "")
 
 

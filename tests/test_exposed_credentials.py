@@ -58,16 +58,20 @@ def ask(path: str, method: str = "GET", **query: str):
     return Browser().generic(method, f"{path}?{urlencode(query)}")
 
 
+IN_THE_URL = "Credentials must not be sent in the URL."
+
+
 # --- Refused -------------------------------------------------------------------------------------
 
 
 def test_the_walk_below_meets_all_protocol_addresses():
     assert {"/oauth2/token", "/oauth2/userinfo", "/.well-known/jwks.json"} < set(PROTOCOL_PATHS)
     assert {"/internal/jwt", "/oauth2/device", "/sign-in", "/consent"} < set(PROTOCOL_PATHS)
+    assert {"/api/v1/blocks", "/api/schema"} < set(PROTOCOL_PATHS)
     assert set(PROTOCOL_PATHS) > PAGES
 
 
-@pytest.mark.parametrize("path", [*PROTOCOL_PATHS, "/oauth2/no-such-thing", "/internal/"])
+@pytest.mark.parametrize("path", [*PROTOCOL_PATHS, "/oauth2/no-such-thing", "/internal/", "/api/"])
 def test_no_address_takes_any_credential_by_any_method(db, path):
     for parameter in CREDENTIALS:
         answer = ask(path, **{parameter: "s3cr3t"})
@@ -77,10 +81,12 @@ def test_no_address_takes_any_credential_by_any_method(db, path):
             assert answer.headers["Content-Type"].startswith("text/html")
             continue
         assert answer.headers["Cache-Control"] == "no-store"
-        assert answer.json() == {
-            "error": "invalid_request",
-            "error_description": "Credentials must not be sent in the URL.",
-        }
+        body = answer.json()
+        if path.startswith("/api/"):
+            assert answer.headers["Content-Type"] == "application/problem+json"
+            assert (body["code"], body["detail"]) == ("invalid_request", IN_THE_URL)
+        else:
+            assert body == {"error": "invalid_request", "error_description": IN_THE_URL}
     for method in METHODS:
         assert ask(path, method, client_secret="s3cr3t").status_code == 400
     assert len(events()) == len(CREDENTIALS) + len(METHODS)

@@ -30,6 +30,7 @@ from requests.structures import CaseInsensitiveDict
 from clients_admin.models import GrantType
 from idp.accounts.models import LoginService, User
 from idp.wsgi import application
+from tests.api.callers import block
 from tests.configuration import (
     ACCESS_TOKEN_TYPE,
     CHALLENGE,
@@ -55,6 +56,8 @@ from tests.configuration import (
 from tests.environment import PUBLIC_URL
 from tests.issuers import Signer
 from tokens import exposed_credentials, private_key_jwt
+from tokens.api import pages
+from tokens.api.rights import SCOPES
 from tokens.grants.exchange_parameters import USER_REFERENCE_TYPE
 
 DEEP = os.environ.get("HYPOTHESIS_PROFILE") == "deep"
@@ -70,6 +73,7 @@ DEVICE = GrantType.DEVICE_CODE.value
 SESSION, CSRF = "idp-session", "idp-csrf"
 GOODBYE_URI = "https://shop.example/goodbye"
 INTERNAL = "/internal/jwt"
+API = "/api/v1/"
 AUTHORIZATION = {
     "response_type": "code",
     "client_id": "shop",
@@ -118,6 +122,8 @@ class House:
     external_id: str = ""
     approved_device: str = "dc_"
     user_code: str = "BBBB-BBBB"
+    operations_token: str = "a"
+    block_id: int = 1
 
 
 def get(path: str, parameters: dict[str, str] | None = None, **headers: str) -> Draft:
@@ -153,6 +159,15 @@ def signed_in(house: House) -> dict[str, str]:
 
 def bearer(house: House) -> dict[str, str]:
     return {"HTTP_AUTHORIZATION": f"Bearer {house.tokens['access_token']}"}
+
+
+def operations(house: House) -> dict[str, str]:
+    """How a client calls the API."""
+    return {"HTTP_AUTHORIZATION": f"Bearer {house.operations_token}"}
+
+
+def order(path: str, body: bytes, **headers: str) -> Draft:
+    return Draft(path, "POST", raw_body=body, headers=headers, content_type="application/json")
 
 
 BEARER = GrantType.JWT_BEARER.value
@@ -372,6 +387,34 @@ SEEDS: dict[str, Callable[[House], Draft]] = {
     "openid-configuration": lambda _: get("/.well-known/openid-configuration"),
     "oauth-authorization-server": lambda _: get("/.well-known/oauth-authorization-server"),
     "jwks": lambda _: get("/.well-known/jwks.json"),
+    "API: document": lambda _: get("/api/schema"),
+    "API: blocks": lambda house: get(
+        f"{API}blocks",
+        {
+            "kind": "user",
+            "effect": "refuse",
+            "state": "active",
+            "limit": "5",
+            "login_service": "acme-web",
+            "user_name": "jane",
+        },
+        **operations(house),
+    ),
+    "API: blocks of an address": lambda house: get(
+        f"{API}blocks",
+        {
+            "address": "192.0.2.1",
+            "cursor": pages.cursor(f"{API}blocks", ["2026-11-05T12:00:00+00:00", "active", 1]),
+        },
+        **operations(house),
+    ),
+    "API: block": lambda house: get(f"{API}blocks/{house.block_id}", **operations(house)),
+    "API: lift a block": lambda house: order(
+        f"{API}blocks/{house.block_id}/lift", b"", **operations(house)
+    ),
+    "API: lift blocks": lambda house: order(
+        f"{API}blocks/lift", b'{"address": "192.0.2.1"}', **operations(house)
+    ),
     "stylesheet": lambda _: get("/brand/acme.css", {"v": "1"}),
     "healthz": lambda _: get("/healthz"),
     "readyz": lambda _: get("/readyz"),
@@ -402,7 +445,12 @@ PAGES = {
     "/consent",
     "/sign-out",
 }
-OTHERS = {"/brand/acme.css", "/healthz", "/readyz", "/metrics", "/admin", "/admin/login/"}
+OTHERS = {
+    *("/brand/acme.css", "/healthz", "/readyz", "/metrics", "/admin", "/admin/login/"),
+    *("/api/schema", *(f"{API}{path}" for path in (
+        "blocks", "blocks/1", "blocks/1/lift", "blocks/lift",
+    ))),
+}  # fmt: skip
 REDIRECT_TARGETS = (
     *(f"{REDIRECT_URI}?", GOODBYE_URI, "/oauth2/authorize?", "/sign-in?", "/consent?"),
     "/oauth2/device?",
@@ -775,6 +823,8 @@ def judge(draft: Draft, answer: Answer) -> None:
     assert answer.status == 400 or not shows_credentials(draft), answer.status
     if draft.path in PROTOCOL:
         judge_protocol(draft, answer)
+    elif draft.path.startswith(API):
+        judge_api(draft, answer)
     else:
         judge_page(draft, answer)
 
@@ -833,6 +883,25 @@ def judge_protocol(draft: Draft, answer: Answer) -> None:
     assert DESCRIPTION.fullmatch(body.get("error_description", "-")), body
 
 
+def judge_api(draft: Draft, answer: Answer) -> None:
+    """RFC 9457, and RFC 6750 section 3 for what is about the token."""
+    assert answer.status in {200, 400, 401, 403, 404, 405, 415}, answer.status
+    assert answer.headers["Cache-Control"] == "no-store"
+    if answer.status == 200:
+        assert answer.headers["Content-Type"] == "application/json"
+        return
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    if answer.status == 401:
+        assert answer.headers["WWW-Authenticate"].startswith("Bearer ")
+    if answer.status == 405:
+        assert answer.headers["Allow"]
+    if draft.method.upper() == "HEAD":
+        return
+    body = json.loads(answer.body)
+    assert (body["type"], body["status"]) == ("about:blank", answer.status), body
+    assert ERROR_CODE.fullmatch(body["code"]), body
+
+
 def judge_page(draft: Draft, answer: Answer) -> None:
     assert answer.status in {200, 302, 303, 304, 400, 401, 403, 404, 405, 413}, answer.status
     assert b"<script>alert" not in answer.body
@@ -879,6 +948,7 @@ def house(db, settings) -> House:
     trust(CORPORATE, algorithms=["ES256"])
     portal()
     post("/oauth2/token", {"grant_type": BEARER, "assertion": CORPORATE.sign()}, **basic("portal"))
+    client("operations", *SCOPES, grant_types=["client_credentials"])
     client(
         *("robot", "orders.read", "introspection"),
         grant_types=["client_credentials"],
@@ -894,6 +964,7 @@ def house(db, settings) -> House:
     # The first use of a secret is recorded; the next one within minutes is not.
     post("/oauth2/introspect", {"token": client_token}, **basic("gateway"))
     post("/oauth2/token", grant, **basic("helpdesk"))
+    operations_token = post("/oauth2/token", grant, **basic("operations")).json()["access_token"]
     session = shopper.browser.cookies[SESSION].value
     return House(
         code=shopper.code(),
@@ -901,6 +972,8 @@ def house(db, settings) -> House:
         client_token=client_token,
         cookie=f"{SESSION}={session}",
         external_id=User.objects.get(login_service__name="acme-web").external_id,
+        operations_token=operations_token,
+        block_id=block().pk,
         **devices_of(shopper),
     )
 
@@ -929,7 +1002,10 @@ def paths(patterns: list[URLPattern | URLResolver], prefix: str = "/") -> Iterat
 def test_every_url_of_the_product_is_tested_here():
     of_the_product = set(paths(get_resolver().url_patterns))
     ours = {path for path in of_the_product if not path.startswith("/admin/")}
-    here = {path.replace("/acme.css", "/<slug:slug>.css") for path in PROTOCOL | PAGES | OTHERS}
+    here = {
+        path.replace("/acme.css", "/<slug:slug>.css").replace("/1", "/<int:block_id>")
+        for path in PROTOCOL | PAGES | OTHERS
+    }
     assert ours - here == set(), "give these a valid request in SEEDS"
     nobody = House("a", dict.fromkeys(("access_token", "refresh_token", "id_token"), "a"), "a", "")
     assert {seed(nobody).path for seed in SEEDS.values()} == PROTOCOL | PAGES | OTHERS

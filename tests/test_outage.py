@@ -25,7 +25,9 @@ RECOVERED_SECONDS = 5.0
 OUTAGE_SECONDS = 20.0
 TIMEOUT_SECONDS = 60
 DATABASE_PASSWORD = "the-password-of-the-database"
-SHOP, BATCH, GATEWAY = (demo.client(name) for name in ("globex-shop", "demo-batch", "demo-gateway"))
+SHOP, BATCH, GATEWAY, OPERATIONS = map(
+    demo.client, ("globex-shop", "demo-batch", "demo-gateway", "demo-operations")
+)
 USER = demo.user("globex-web")
 AUTHORIZATION = {
     "client_id": SHOP.client_id,
@@ -46,6 +48,7 @@ class World:
     agent: UserAgent
     tokens: dict[str, Any]
     client_token: str
+    operations_token: str = ""
 
     def get(self, path: str, **parameters: str) -> requests.Response:
         """As the browser of whoever is signed in."""
@@ -58,6 +61,10 @@ class World:
     def userinfo(self) -> requests.Response:
         bearer = {"Authorization": f"Bearer {self.tokens['access_token']}"}
         return self._ask("GET", "/oauth2/userinfo", headers=bearer)
+
+    def blocks(self) -> requests.Response:
+        bearer = {"Authorization": f"Bearer {self.operations_token}"}
+        return self._ask("GET", "/api/v1/blocks", headers=bearer)
 
     def refresh(self) -> requests.Response:
         token = self.tokens["refresh_token"]
@@ -85,9 +92,9 @@ class World:
         """What no log may hold."""
         return [
             *(self.tokens[name] for name in ("access_token", "refresh_token", "id_token")),
-            *(client.secret for client in (SHOP, BATCH, GATEWAY)),
+            *(client.secret for client in (SHOP, BATCH, GATEWAY, OPERATIONS)),
             *self.agent.session.cookies.get_dict().values(),
-            *(self.client_token, VERIFIER, USER.password, DATABASE_PASSWORD),
+            *(self.client_token, self.operations_token, VERIFIER, USER.password, DATABASE_PASSWORD),
         ]
 
 
@@ -113,7 +120,8 @@ PAGES: dict[str, tuple[Ask, int]] = {
     "admin": (lambda world: world.get("/admin/"), 302),
     "admin login": (lambda world: world.get("/admin/login/"), 200),
 }
-ALL = PROTOCOL | PAGES
+API: dict[str, tuple[Ask, int]] = {"blocks": (World.blocks, 200)}
+ALL = PROTOCOL | PAGES | API
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +153,8 @@ def signed_in(postgres: EmbeddedPostgres, idp: LiveIDP) -> World:
     world.tokens = world.post(SHOP, "token", **code).json()
     granted = world.post(BATCH, "token", grant_type="client_credentials").json()
     world.client_token = granted["access_token"]
+    granted = world.post(OPERATIONS, "token", grant_type="client_credentials").json()
+    world.operations_token = granted["access_token"]
     return world
 
 
@@ -177,6 +187,9 @@ def test_an_outage_is_a_503_and_leaves_nothing_behind(world, mode):
         for answer in at_once(world, PAGES).values():
             assert_away(answer, "text/html; charset=utf-8")
             assert "We are away for a moment" in answer.text
+        for answer in at_once(world, API).values():
+            assert_away(answer, "application/problem+json")
+            assert answer.json()["code"] == "temporarily_unavailable"
         assert_health(world)
         time.sleep(max(0.0, stopped_at + OUTAGE_SECONDS - time.monotonic()))
     finally:

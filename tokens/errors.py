@@ -182,7 +182,28 @@ class InvalidToken(ProtocolError):
         return super().headers | {"WWW-Authenticate": challenge}
 
 
+class NoToken(InvalidToken):
+    """RFC 6750 section 3.1: without credentials, "SHOULD NOT include an error code"."""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return super().headers | {"WWW-Authenticate": 'Bearer realm="idp"'}
+
+
 class InsufficientScope(InvalidToken):
+    """RFC 6750 section 3.1: "MAY include the scope attribute with the scope necessary"."""
+
     error = "insufficient_scope"
     status_code = HTTPStatus.FORBIDDEN
     description = "The access token does not have the scope that this needs."
+
+    def __init__(self, needed: str = "", *, reason: str = "") -> None:
+        super().__init__(reason=reason)
+        self.needed = needed
+
+    @property
+    def headers(self) -> dict[str, str]:
+        found = super().headers
+        if self.needed:
+            found["WWW-Authenticate"] += f', scope="{self.needed}"'
+        return found

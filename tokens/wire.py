@@ -104,6 +104,11 @@ def read_form(call: Call) -> Parameters:
     refuse_query(call)
     if call.content_type != FORM:
         raise InvalidRequest(f"The content type must be {FORM}.")
+    return parse(read_body(call))
+
+
+def read_body(call: Call) -> bytes:
+    """The whole body, and no more of it than anybody needs. Raises InvalidRequest."""
     try:
         body = call.read(MAX_BODY_BYTES + 1)
     except (UnreadablePostError, RequestDataTooBig):
@@ -113,7 +118,7 @@ def read_form(call: Call) -> Parameters:
     if len(body) < _announced_bytes(call):
         # The connection broke off: what is missing may be what narrows the request.
         raise InvalidRequest("The body is incomplete.")
-    return parse(body)
+    return body
 
 
 def _announced_bytes(call: Call) -> int:
@@ -201,7 +206,7 @@ def answered(answer: Callable[[Call], Answer], call: Call) -> Answer:
         found = Answer.refusal(error)
     except NoSigningKeyError as error:
         found = Answer.refusal(_unsigned(error))
-    _let_nobody_keep(found.headers)
+    let_nobody_keep(found.headers)
     if found.status != HTTPStatus.NO_CONTENT:  # RFC 9110 section 8.6.
         found.headers["Content-Length"] = str(len(found.body))
     return found
@@ -216,7 +221,7 @@ def endpoint(answer: Callable[[Call], Answer]) -> View:
         response = HttpResponse(found.body, status=found.status, headers=found.headers)
         if "Content-Type" not in found.headers:
             del response.headers["Content-Type"]
-        return _for_programs(response)
+        return for_programs(response)
 
     view.answer = answer  # type: ignore[attr-defined]
     return csrf_exempt(view)  # No cookie opens these endpoints.
@@ -233,8 +238,8 @@ def django_endpoint(view: View) -> View:
             response = refusal(error)
         except NoSigningKeyError as error:
             response = refusal(_unsigned(error))
-        _let_nobody_keep(response.headers)
-        return _for_programs(response)
+        let_nobody_keep(response.headers)
+        return for_programs(response)
 
     return csrf_exempt(answer)
 
@@ -250,14 +255,14 @@ def _unsigned(error: NoSigningKeyError) -> ProtocolError:
     return TemporarilyUnavailable(description, reason=str(error))
 
 
-def _let_nobody_keep(headers: Any) -> None:
+def let_nobody_keep(headers: Any) -> None:
     """RFC 6749 section 5.1, but for an endpoint that says something else itself."""
     headers.setdefault("Cache-Control", "no-store")
     if "no-store" in headers["Cache-Control"]:
         headers["Pragma"] = "no-cache"
 
 
-def _for_programs[Response: HttpResponseBase](response: Response) -> Response:
+def for_programs[Response: HttpResponseBase](response: Response) -> Response:
     response.headers.setdefault(CSP.HEADER_ENFORCE, CONTENT_SECURITY_POLICY)
     response.speaks_no_language = True  # type: ignore[attr-defined]
     return response

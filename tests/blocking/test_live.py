@@ -19,6 +19,7 @@ import requests
 
 from idp.environment import PROJECT
 from tests.blocking.test_refusal import PATHS, WATCHED
+from tests.interop import demo
 from tests.servers import LiveIDP, live_database_url, manage
 
 ATTACKER, OTHER = "203.0.113.66", "203.0.113.1"
@@ -207,6 +208,40 @@ def test_200_threads_that_guess_at_two_processes(two, chat, database):
     print(f"free after {[f'{seconds * 1000:.0f} ms' for seconds in took]}")
     assert max(took) < 1
     assert Guesser(two[1], ATTACKER).guess(PASSWORD).status_code == 302
+
+
+def test_what_the_api_lifts_is_free_at_both_at_once(two, database):
+    operations = demo.client("demo-operations")
+    credentials = (operations.client_id, operations.secret)
+    granted = requests.post(
+        f"{two[0].url}/oauth2/token",
+        {"grant_type": "client_credentials"},
+        auth=credentials,
+        headers=headers(two[0], OTHER),
+        timeout=30,
+    ).json()
+    bearer = {"Authorization": f"Bearer {granted['access_token']}"}
+    took = []
+    for number, server in enumerate(two):
+        address = f"203.0.113.{80 + number}"
+        database.execute(
+            "INSERT INTO idp_block (subject, kind, effect, label, reason, profile, client_id,"
+            " attempts, names, name_count, level, created_at, until, ended_by) VALUES (%(address)s,"
+            " 'address', 'refuse', %(address)s, 'by hand', 'default', '', 1, '[]', 1, 0, now(),"
+            " now() + interval '1 hour', '')",
+            {"address": address},
+        )
+        eventually(lambda a=address: [status(s, a) for s in two] == [429, 429])
+        answer = requests.post(
+            f"{server.url}/api/v1/blocks/lift",
+            json={"address": address},
+            headers={**headers(server, OTHER), **bearer},
+            timeout=30,
+        )
+        assert [block["label"] for block in answer.json()["lifted"]] == [address]
+        took += [seconds_until(lambda s=s, a=address: status(s, a) == 200) for s in two]
+    print(f"free after {[f'{seconds * 1000:.0f} ms' for seconds in took]}")
+    assert max(took) < 1
 
 
 def test_counting_for_one_address_does_not_wait_for_another(two, database):

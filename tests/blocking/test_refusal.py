@@ -44,6 +44,7 @@ PATHS = sorted(set(every_path()))
 
 def test_the_walk_finds_the_product():
     assert {"/oauth2/token", "/sign-in", "/admin/login/", "/internal/jwt"} <= set(PATHS)
+    assert {"/api/schema", "/api/v1/blocks", "/api/v1/blocks/lift"} <= set(PATHS)
     assert len(PATHS) > 50
 
 

@@ -5,7 +5,7 @@ from functools import partial
 from django.utils import timezone
 
 from tokens import issue, payload, scopes, wire
-from tokens.errors import InsufficientScope, InvalidRequest, InvalidToken
+from tokens.errors import InsufficientScope, InvalidRequest, InvalidToken, NoToken
 from tokens.format import Prefix
 from tokens.introspection.check import living
 
@@ -21,14 +21,6 @@ def userinfo(call: wire.Call) -> wire.Answer:
     answer = wire.Answer.json({"sub": found.subject, **payload.user_claims(found)})
     answer.keepable = partial(found.keepable, found.client)
     return answer
-
-
-class NoToken(InvalidToken):
-    """RFC 6750 section 3.1: without credentials, "SHOULD NOT include an error code"."""
-
-    @property
-    def headers(self) -> dict[str, str]:
-        return super().headers | {"WWW-Authenticate": 'Bearer realm="idp"'}
 
 
 def bearer_token(call: wire.Call) -> str:
