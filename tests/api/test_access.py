@@ -228,6 +228,19 @@ def test_every_method_of_every_endpoint_says_what_it_needs():
         assert view.check_permissions is Endpoint.check_permissions
 
 
+def test_a_method_for_which_no_right_is_written_is_not_offered(rf):
+    class Forgotten(Endpoint):
+        needs = {}
+
+        def get(self, request):
+            raise AssertionError
+
+    bearer = {"HTTP_AUTHORIZATION": f"Bearer {of_client(*BOTH)}"}
+    for method in ("get", "head"):
+        answer = Forgotten.as_view()(getattr(rf, method)("/api/v1/x", **bearer))
+        assert answer.status_code == 405
+
+
 def _view(entry):
     return entry.callback.cls
 

@@ -33,11 +33,12 @@ class Endpoint(APIView):
     http_method_names = ["get", "head", "post", "put", "patch", "delete"]
 
     def check_permissions(self, request: Request) -> None:
-        """Raises what `Caller.require` does. A method without a right is one that is not offered:
-        the answer to it is 405."""
+        """Raises what `Caller.require` does, and MethodNotAllowed for a method that needs nothing:
+        it is not offered, also where somebody has written it."""
         method = "GET" if request.method == "HEAD" else str(request.method)
-        if right := self.needs.get(method):
-            self.caller.require(right)
+        if method not in self.needs:
+            self.http_method_not_allowed(request)
+        self.caller.require(self.needs[method])
 
     @property
     def caller(self) -> Caller:
