@@ -396,13 +396,17 @@ def test_a_text_that_holds_a_token_or_a_client_secret_is_refused(
             {"reason": text},
             {"request": {"scope": [text]}},
             {"request": {text: 1}},
-            {"client_id": text},
-            {"actor": text},
             {"address": text},
         ):
             with django_assert_num_queries(0), pytest.raises(ValueError, match="no place") as why:
                 record(TAG, **said)
             assert secret not in str(why.value)
+
+
+@SECRETS_ARE
+def test_who_somebody_is_keeps_no_event_from_being_written(db, secret):
+    event = recorded(client_id=f"shop {secret}", actor=f"{secret} (operators)")
+    assert (event.client_id, event.actor) == (f"shop {CUT}", f"{CUT} (operators)")
 
 
 @SECRETS_ARE

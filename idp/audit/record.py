@@ -8,7 +8,7 @@ from django.db import DatabaseError, OperationalError, connection
 from django.utils import timezone
 
 from idp.audit import context
-from idp.audit.details import clean, clean_text
+from idp.audit.details import MAX_TEXT, clean, clean_text, without_secrets
 from idp.audit.models import AUDIT_EVENTS, SEQUENCE_NAME
 from idp.audit.tags import Tag
 from idp.database import statements
@@ -54,9 +54,9 @@ def record(  # noqa: PLR0913 - the columns of the table
         "at": at,
         "tag": tag.value,
         "user_id": user_id,
-        "client_id": None if client_id is None else clean_text(client_id, MAX_CLIENT_ID),
+        "client_id": None if client_id is None else _name(client_id, MAX_CLIENT_ID),
         "address": inet,
-        "actor": None if actor is None else clean_text(actor),
+        "actor": None if actor is None else _name(actor),
         "details": connection.ops.adapt_json_value(clean(details), None),
     }
     names, marks = ", ".join(values), ", ".join(["%s"] * len(values))
@@ -69,6 +69,11 @@ def record(  # noqa: PLR0913 - the columns of the table
             )
     except DatabaseError as error:
         raise NotRecorded(f"the audit event {tag.value} could not be written") from error
+
+
+def _name(text: str, longest: int = MAX_TEXT) -> str:
+    """Who somebody is must not keep an event from being written, whatever it looks like."""
+    return clean_text(without_secrets(text), longest)
 
 
 def _inet(address: str | IPv4Address | IPv6Address | None) -> str | None:

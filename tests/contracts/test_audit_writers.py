@@ -60,7 +60,6 @@ NOT_AUDITED = {
     "tokens/rows.py:_insertion": _STATEMENT,
     "tokens/rows.py:made": _NO_DATABASE,
     "tokens/watermark.py:advance": "how far the job of the caps has come",
-    "tokens/watermark.py:of": "how far the job of the caps has come",
     "tokens/watermark.py:put_at": "how far the job of the caps has come",
 }
 # Counted apart from all transactions, and counted all the same where the event fails.
