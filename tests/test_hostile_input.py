@@ -817,7 +817,7 @@ def judge(draft: Draft, answer: Answer) -> None:
     """What every answer must be."""
     assert answer.status < 500, (answer.status, answer.fault)
     # That credentials stood in a URL is audited, and the very secret of a client is marked.
-    written = {1, 2} if shows_credentials(draft) else {0, 1} if is_noted(draft) else {0}
+    written = {1, 2} if shows_credentials(draft) else range(notes_of(draft) + 1)
     if answer.status >= 400:
         assert answer.rows_written in written, "refused, and yet something is written"
     assert answer.status == 400 or not shows_credentials(draft), answer.status
@@ -840,11 +840,13 @@ def shows_credentials(draft: Draft) -> bool:
 NOTED = (b"user-reference", b"grant_type=password", b"jwt-bearer", b"device_code")
 
 
-def is_noted(draft: Draft) -> bool:
+def notes_of(draft: Draft) -> int:
+    """How many audit events may tell of a refusal: of a password, and of what it was shown for."""
     is_of_grant = draft.path == "/oauth2/token" and any(part in draft.body for part in NOTED)
     # Why a JWT of somebody else was refused; and one that was right is spent.
     has_assertion = b"assertion=" in draft.body
-    return is_of_grant or has_assertion or draft.path == "/oauth2/device"
+    has_password = draft.path in {"/sign-in", "/oauth2/token"} and b"password" in draft.body
+    return (is_of_grant or has_assertion or draft.path == "/oauth2/device") + has_password
 
 
 ERROR_CODE = re.compile(r"[a-z_]+")
