@@ -43,6 +43,7 @@ bench-data: .venv/development.stamp ## keep a database of 10,000,000 living toke
 docs: .venv/development.stamp ## write the generated pages of docs/
 	@mkdir -p docs/operations
 	$(PYTHON) manage.py settings_help > docs/operations/settings.txt
+	$(PYTHON) -m idp.audit.document
 
 format: .venv/development.stamp ## let ruff and djlint rewrite the code
 	ruff check --fix .

@@ -14,6 +14,11 @@ class Tag(StrEnum):
         member.meaning = meaning
         return member
 
+    @property
+    def source(self) -> str:
+        """The part of the product that tells of it."""
+        return self.partition(":")[0]
+
     TOKENS_FAMILY_REPLAYED = (
         "tokens:family:replayed",
         "A rotated refresh token was presented again after its grace time; the family was revoked.",
