@@ -1,9 +1,12 @@
 """Celery: the schedule of every job, one line each. Tasks are shims; see `tokens/tasks.py`."""
 
+import logging.config
 import os
+from typing import Any
 
 from celery import Celery
 from celery.schedules import crontab
+from celery.signals import setup_logging
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "idp.settings")
 
@@ -35,3 +38,11 @@ app.conf.update(
     },
 )
 app.autodiscover_tasks()
+
+
+@setup_logging.connect
+def log_as_all_do(**_: Any) -> None:
+    """In place of Celery's own lines, whose format and level nobody could set by IDP_LOG_*."""
+    from django.conf import settings
+
+    logging.config.dictConfig(settings.LOGGING)

@@ -251,6 +251,12 @@ class Environment(BaseSettings):
             "Place", "debug, info, warning, error", "Least level of log lines.", default="info"
         )
     )
+    log_format: Annotated[Literal["text", "json"], BeforeValidator(_lower)] = _setting(
+        "Place",
+        "text or json",
+        "Log lines for people, or each a JSON object on standard output for whoever collects them.",
+        default="text",
+    )
     debug: bool = _setting(
         "Place",
         "yes or no",
@@ -277,6 +283,12 @@ class Environment(BaseSettings):
         default=400,
         ge=1,
         le=3650,
+    )
+    audit_log: Annotated[Literal["on", "off"], BeforeValidator(_lower)] = _setting(
+        "State",
+        "on or off",
+        "Whether each audit event is also a log line, once its transaction has committed.",
+        default="off",
     )
 
     introspection_cache_seconds: float = _setting(

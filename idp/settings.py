@@ -1,5 +1,6 @@
 """Django's settings, derived from the typed environment in `idp/environment.py`."""
 
+import logging
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -8,6 +9,7 @@ from django.utils.csp import CSP
 import idp.metrics  # noqa: F401 (says where metrics are kept, before an app imports their library)
 from clients_admin.admin import appearance
 from idp.environment import environment
+from idp.logs import console
 from tokens.api import about
 
 env = environment()
@@ -26,6 +28,7 @@ BLOCKING = env.blocking
 USER_FAILURES = env.user_failures
 JWKS_ALLOWED_NETWORKS = env.jwks_allowed_networks
 INTROSPECTION_CACHE_SECONDS = env.introspection_cache_seconds
+AUDIT_LOG = env.audit_log == "on"
 
 INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",
@@ -224,15 +227,26 @@ OAUTH2_PROVIDER = {
     "ID_TOKEN_ADMIN_CLASS": "tokens.admin.IDTokenAdmin",
 }
 
-# --- Logs: to stdout, and never a value that came with a request ---------------------------------
+# --- Logs: never a value that came with a request ------------------------------------------------
+
+# What libraries warn of would stand between the objects otherwise.
+logging.captureWarnings(env.log_format == "json")
 
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {"text": {"()": "idp.logs.TextLine"}, "json": {"()": "idp.logs.JSONLine"}},
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": env.log_format,
+            "stream": console() if env.log_format == "json" else "ext://sys.stderr",
+        }
+    },
     "root": {"handlers": ["console"], "level": env.log_level.upper()},
     "loggers": {
+        # Whoever wants audit events in the log wants them at every IDP_LOG_LEVEL.
+        "idp.audit.journal": {"level": "INFO"},
         # psycopg gives itself a level, which would hide ours; its pool tells of every connection.
         "psycopg": {"level": "ERROR" if env.log_level == "error" else "WARNING"},
         # A refused request is an answer, not a fault; what matters of it is counted and audited.

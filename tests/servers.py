@@ -19,6 +19,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from idp.environment import PROJECT
+from idp.ops.run import GRANIAN_JSON_LOG
 
 READY_SECONDS = 60
 STOP_SECONDS = 20
@@ -59,7 +60,12 @@ class LiveIDP:
             *(sys.executable, "-m", "granian", "--interface", "wsgi", "--no-ws"),
             *("--host", "127.0.0.1", "--port", str(self.port)),
             *("--workers", str(workers), "--blocking-threads", str(threads)),
-            *("--workers-kill-timeout", "5", "idp.wsgi:application"),
+            *("--workers-kill-timeout", "5"),
+            *(
+                ("--log-config", str(GRANIAN_JSON_LOG))
+                * (variables.get("IDP_LOG_FORMAT") == "json")
+            ),
+            "idp.wsgi:application",
         ]
         self._process: subprocess.Popen[bytes] | None = None
         self._log = Path(tempfile.mkstemp(prefix="live-idp-", suffix=".log")[1])

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import batched
 from typing import Any
 
@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from idp.audit import horizon
 from idp.audit.models import AUDIT_EVENTS, AuditEvent
+from idp.audit.moments import rfc3339
 
 BATCH = 1000
 FOLLOW_SECONDS = 1.0
@@ -70,8 +71,3 @@ def line(event: AuditEvent, users: Mapping[int, dict[str, Any]]) -> str:
         },
         ensure_ascii=False,
     )
-
-
-def rfc3339(moment: datetime) -> str:
-    """RFC 3339 in UTC, with microseconds always, so that texts sort as times do."""
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"

@@ -4,7 +4,7 @@ Nearly: an event tells of the moment at which its caller began, and is written a
 instance whose clock may be off. Bounds are as much wider, and whoever uses one compares times too.
 """
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.db.models import QuerySet
 
@@ -46,3 +46,8 @@ def _first_id(events: QuerySet, bucket: int, wanted: datetime) -> int | None:
         else:
             low = found[0] + 1
     return low
+
+
+def rfc3339(moment: datetime) -> str:
+    """RFC 3339 in UTC, with microseconds always, so that texts sort as times do."""
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"

@@ -7,9 +7,10 @@ from typing import Any
 from django.db import DatabaseError, OperationalError, connection
 from django.utils import timezone
 
-from idp.audit import context
+from idp.audit import context, journal
 from idp.audit.details import MAX_TEXT, clean, clean_text, without_secrets
 from idp.audit.models import AUDIT_EVENTS, SEQUENCE_NAME
+from idp.audit.moments import rfc3339
 from idp.audit.tags import Tag
 from idp.database import statements
 from idp.partitioning.partitions import PartitionList
@@ -50,6 +51,7 @@ def record(  # noqa: PLR0913 - the columns of the table
     inet = _inet(address)
     if address is not None and inet is None:
         details["address"] = address
+    cleaned = clean(details)
     values: dict[str, Any] = {
         "at": at,
         "tag": tag.value,
@@ -57,18 +59,21 @@ def record(  # noqa: PLR0913 - the columns of the table
         "client_id": None if client_id is None else _name(client_id, MAX_CLIENT_ID),
         "address": inet,
         "actor": None if actor is None else _name(actor),
-        "details": connection.ops.adapt_json_value(clean(details), None),
+        "details": connection.ops.adapt_json_value(cleaned, None),
     }
     names, marks = ", ".join(values), ", ".join(["%s"] * len(values))
     try:
         with connection.cursor() as cursor:
             cursor.execute(
                 f"INSERT INTO {known.relation(AUDIT_EVENTS, bucket)} (id, {names}) "  # noqa: S608
-                f"VALUES ((%s::bigint << {SEQUENCE_BITS}) | nextval('{SEQUENCE_NAME}'), {marks})",
+                f"VALUES ((%s::bigint << {SEQUENCE_BITS}) | nextval('{SEQUENCE_NAME}'), {marks}) "
+                "RETURNING id",
                 [bucket, *values.values()],
             )
+            (event_id,) = cursor.fetchone()
     except DatabaseError as error:
         raise NotRecorded(f"the audit event {tag.value} could not be written") from error
+    journal.tell({"id": str(event_id), **values, "at": rfc3339(at), "details": cleaned})
 
 
 def _name(text: str, longest: int = MAX_TEXT) -> str:

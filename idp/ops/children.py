@@ -68,5 +68,7 @@ class Child:
 
 def _copy_lines(name: str, lines: IO[str]) -> None:
     for line in lines:
-        sys.stdout.write(f"{name:<{PREFIX_WIDTH}}| {line.rstrip()}\n")
+        # An object of IDP_LOG_FORMAT=json stays one.
+        prefix = "" if line.startswith("{") else f"{name:<{PREFIX_WIDTH}}| "
+        sys.stdout.write(f"{prefix}{line.rstrip()}\n")
         sys.stdout.flush()

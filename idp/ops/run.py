@@ -25,6 +25,7 @@ from idp.environment import PROJECT, BindAddress, Environment, environment_or_ex
 from idp.ops.children import Child
 from idp.ops.embedded import EmbeddedPostgres, EmbeddedServerError, EmbeddedValkey
 
+GRANIAN_JSON_LOG = PROJECT / "idp" / "ops" / "granian-json-log.json"
 DEMO_CONFIGURATION = PROJECT / "docs" / "demo.yaml"
 DEMO_CLIENT = "demo-batch:demo-batch-secret-not-for-production"
 DEMO_GATEWAY = "demo-gateway:demo-gateway-secret-not-for-production"
@@ -271,6 +272,8 @@ def prepare(supervisor: Supervisor, settings: Environment, var: Path) -> None:
 
 def start_servers(supervisor: Supervisor, settings: Environment, var: Path) -> None:
     celery = [sys.executable, "-m", "celery", "-A", "idp"]
+    if settings.log_format == "json":
+        celery.append("--quiet")  # no banner
     level = ["--loglevel", settings.log_level]
     schedule = ["--schedule", str(var / "beat-schedule"), "--pidfile", ""]
     supervisor.start("web", granian_command(settings))
@@ -281,7 +284,7 @@ def start_servers(supervisor: Supervisor, settings: Environment, var: Path) -> N
 
 
 def granian_command(settings: Environment) -> list[str]:
-    options = {
+    options: dict[str, object] = {
         "--interface": "wsgi",
         "--host": settings.bind.host,
         "--port": settings.bind.port,
@@ -290,6 +293,8 @@ def granian_command(settings: Environment) -> list[str]:
         "--workers-kill-timeout": STOP_SECONDS - 5,
         "--log-level": settings.log_level,
     }
+    if settings.log_format == "json":
+        options["--log-config"] = GRANIAN_JSON_LOG
     arguments = [str(part) for option in options.items() for part in option]
     return [sys.executable, "-m", "granian", *arguments, "--no-ws", "idp.wsgi:application"]
 
