@@ -32,6 +32,7 @@ AUDIT_LOG = env.audit_log == "on"
 
 INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",
+    "unfold.contrib.filters",
     "clients_admin.apps.OperatorAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",

@@ -64,6 +64,11 @@ UNFOLD: dict[str, Any] = {
                 ],
             },
             {
+                "title": "Audit",
+                "separator": True,
+                "items": [_page("Audit events", "history", "idp", "auditevent")],
+            },
+            {
                 "title": "Keys",
                 "separator": True,
                 "items": [_page("Signing keys", "key", "tokens", "signingkey")],

@@ -5,6 +5,7 @@ from django.contrib.auth.models import Group
 
 from branding.models import Brand
 from clients_admin.admin.accounts import LocalAccountAdmin, UserAdmin
+from clients_admin.admin.audit import AuditEventAdmin
 from clients_admin.admin.blocks import BlockAdmin, NetworkProfileAdmin
 from clients_admin.admin.brands import BrandAdmin
 from clients_admin.admin.login_services import LoginServiceAdmin
@@ -12,6 +13,7 @@ from clients_admin.admin.scopes import ScopeAdmin, ScopeGroupAdmin
 from clients_admin.admin.trusted_issuers import TrustedIssuerAdmin
 from clients_admin.models import Scope, ScopeGroup
 from idp.accounts.models import LocalAccount, LoginService, TrustedIssuer, User
+from idp.audit.models import AuditEvent
 from idp.blocking.models import Block, NetworkProfile
 
 PAGES = {
@@ -24,6 +26,7 @@ PAGES = {
     User: UserAdmin,
     Block: BlockAdmin,
     NetworkProfile: NetworkProfileAdmin,
+    AuditEvent: AuditEventAdmin,
 }
 
 
