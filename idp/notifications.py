@@ -5,23 +5,18 @@ the queue know them by a fingerprint, and logs by their place in IDP_NOTIFY_URLS
 """
 
 import logging
-import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from celery import current_app
 from django.db import transaction
 from django.utils.crypto import salted_hmac
-from kombu import Connection
 
+from idp import worker
 from idp.environment import environment
 
 TASK = "idp.notify"
 MAX_TITLE, MAX_BODY = 200, 4000
-# What a caller waits for a broker that does not answer, and how long the broker is then left alone.
-BROKER_SECONDS = 1.0
-PAUSE_SECONDS = 30.0
 
 # A chat that is down is asked again for about an hour and a quarter. Each pause is shorter than
 # what Redis waits before it gives a message to another worker.
@@ -53,41 +48,7 @@ def _enqueue(title: str, body: str) -> None:
     log.warning("Notification: %r %r", title, body)
     if not environment().notify_urls:
         return
-    if time.monotonic() < _broker.shunned_until:
-        log.error("Not sent, the broker was away a moment ago: %r", title)
-        return
-    try:
-        with _connection() as connection:
-            current_app.send_task(
-                TASK, (title, body), connection=connection, expires=EXPIRES_SECONDS, retry=False
-            )
-    except Exception as problem:  # noqa: BLE001 - brokers fail in their clients' ways
-        _broker.shunned_until = time.monotonic() + PAUSE_SECONDS
-        # Without its text, in which a broker's URL may stand.
-        log.error(  # noqa: TRY400
-            "Not sent, the broker is away (%s): %r", type(problem).__name__, title
-        )
-
-
-@dataclass(slots=True)
-class _Broker:
-    shunned_until: float = 0.0
-
-
-_broker = _Broker()
-
-
-def _connection() -> Connection:
-    """A connection of its own, which gives up soon; the worker's must wait for ever."""
-    return Connection(
-        environment().broker_url.get_secret_value(),
-        connect_timeout=BROKER_SECONDS,
-        transport_options={
-            "max_retries": 0,
-            **dict.fromkeys(("socket_connect_timeout", "socket_timeout"), BROKER_SECONDS),
-            **dict.fromkeys(("read_timeout", "write_timeout"), BROKER_SECONDS),
-        },
-    )
+    worker.hand_over(TASK, (title, body), expires_seconds=EXPIRES_SECONDS, about=title)
 
 
 # --- Delivering -----------------------------------------------------------------------------------

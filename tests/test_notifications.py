@@ -18,7 +18,7 @@ from django.core.management import CommandError, call_command
 from django.db import transaction
 from pydantic import SecretStr
 
-from idp import notifications
+from idp import notifications, worker
 from idp.celery import app
 from idp.environment import PROJECT
 from tests.servers import free_port
@@ -84,10 +84,10 @@ def tasks() -> None:
 
 
 @pytest.fixture(autouse=True)
-def broker(monkeypatch: pytest.MonkeyPatch) -> notifications._Broker:
+def broker(monkeypatch: pytest.MonkeyPatch) -> worker._Broker:
     """What this process has learnt of the broker is forgotten after the test."""
-    fresh = notifications._Broker()
-    monkeypatch.setattr(notifications, "_broker", fresh)
+    fresh = worker._Broker()
+    monkeypatch.setattr(worker, "_broker", fresh)
     return fresh
 
 
@@ -96,7 +96,8 @@ def configure(monkeypatch, *urls: str, broker_url: str = "") -> None:
         notify_urls=tuple(map(SecretStr, urls)),
         broker_url=SecretStr(broker_url or os.environ["IDP_BROKER_URL"]),
     )
-    monkeypatch.setattr(notifications, "environment", lambda: given)
+    for module in (notifications, worker):
+        monkeypatch.setattr(module, "environment", lambda: given)
 
 
 def notify(title: str = "A title", body: str = "A body") -> None:
@@ -240,7 +241,7 @@ def test_a_broker_that_never_answers_delays_its_caller_by_seconds_at_most(
         configure(monkeypatch, chat.url, broker_url=f"{scheme}://127.0.0.1:{port}/0")
         begun = time.monotonic()
         notifications.send("A title")
-        assert time.monotonic() - begun < 4 * notifications.BROKER_SECONDS
+        assert time.monotonic() - begun < 4 * worker.BROKER_SECONDS
 
 
 def test_when_the_pause_is_over_the_broker_is_asked_again(monkeypatch, caplog, chat, broker):
@@ -277,7 +278,7 @@ def test_a_worker_delivers_what_another_process_sends_and_writes_no_url(tmp_path
     log = tmp_path / "log"
     send = "import django; django.setup(); from idp.notifications import send; send('Hi', 'there')"
     with log.open("wb") as output:
-        worker = subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "celery", "-A", "idp", "worker", "--loglevel", "debug"],
             cwd=PROJECT,
             env=environment,
@@ -298,8 +299,8 @@ def test_a_worker_delivers_what_another_process_sends_and_writes_no_url(tmp_path
                 assert time.monotonic() < deadline, log.read_text()
                 time.sleep(0.1)
         finally:
-            worker.terminate()
-            worker.wait(30)
+            process.terminate()
+            process.wait(30)
     assert first.messages == [("Hi", "there")]
     assert TOKEN not in log.read_text()
     assert "json://" not in log.read_text()
