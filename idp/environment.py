@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
@@ -35,6 +35,12 @@ SHOWN_CHARACTERS = 80
 
 BROKER_SCHEMES = {"redis", "rediss", "redis+socket", "sentinel", "amqp", "amqps"}
 _NOTIFY_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://.")
+
+# A plain address, in ASCII: what goes into the From of every mail.
+_MAIL_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,255}")
+_MAIL_PORTS = {("smtp", "starttls"): 587, ("smtp", "none"): 25, ("smtps", ""): 465}
+# So long the worker waits for a mail server.
+MAIL_SECONDS = 20
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -176,6 +182,61 @@ def _parse_notify_urls(text: object) -> list[object]:
         if not _NOTIFY_SCHEME.match(url):
             raise ValueError(f"URL {position} does not begin with a scheme such as slack://")
     return urls
+
+
+@dataclass(frozen=True)
+class MailServer:
+    """Where mail is handed in; without a host, it is only logged."""
+
+    host: str = ""
+    port: int = 0
+    username: str = ""
+    password: str = field(default="", repr=False)
+    tls: str = ""  # starttls, none, or "" where the connection begins with it
+
+    def __bool__(self) -> bool:
+        return bool(self.host)
+
+
+def _read_mail_url(text: str) -> MailServer:
+    """Raises ValueError; no message repeats the URL, which may hold a password."""
+    if text == "console://":
+        return MailServer()
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise ValueError("is not a URL such as smtp://user:password@host:587") from None
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    if parts.scheme not in {"smtp", "smtps"} or not host:
+        raise ValueError("must be smtp://HOST, smtps://HOST or console://")
+    if parts.path not in {"", "/"} or parts.fragment or set(options) - {"tls"}:
+        raise ValueError("may say nothing after host and port but ?tls=starttls or ?tls=none")
+    tls = options.get("tls", "starttls" if parts.scheme == "smtp" else "")
+    if (parts.scheme, tls) not in _MAIL_PORTS:
+        raise ValueError("takes tls=starttls or tls=none with smtp://, and neither with smtps://")
+    if bool(parts.username) != bool(parts.password):
+        raise ValueError("needs a user name and a password, or neither")
+    if parts.username and tls == "none":
+        raise ValueError("would send its password in clear: leave out tls=none")
+    return MailServer(
+        host,
+        port or _MAIL_PORTS[parts.scheme, tls],
+        unquote(parts.username or ""),
+        unquote(parts.password or ""),
+        tls,
+    )
+
+
+def _parse_mail_url(text: str) -> str:
+    _read_mail_url(text)
+    return text
+
+
+def _parse_mail_from(text: str | None) -> str | None:
+    if text is not None and not _MAIL_ADDRESS.fullmatch(text):
+        raise ValueError("must be a plain address such as no-reply@id.example.org")
+    return text
 
 
 def _in_project(text: object) -> Path:
@@ -370,6 +431,21 @@ class Environment(BaseSettings):
         default=(),
     )
 
+    mail_url: Annotated[SecretStr, BeforeValidator(_parse_mail_url)] = _setting(
+        "Mail",
+        "URL",
+        "Where mail to users is handed in: smtp://user:password@host:587 (STARTTLS, or in clear "
+        "with ?tls=none) or smtps://user:password@host:465. console:// sends none and logs that.",
+        default="console://",
+        shown_default="console://",
+    )
+    mail_from: Annotated[str | None, BeforeValidator(_parse_mail_from)] = _setting(
+        "Mail",
+        "address",
+        "The sender of these mails, shown by the name of the brand; needed where mail is sent.",
+        default=None,
+    )
+
     workers: int = _setting(
         "Web server", "number", "Processes of the web server.", default=2, ge=1, le=256
     )
@@ -393,6 +469,35 @@ class Environment(BaseSettings):
         if parts.scheme != "https" and parts.hostname not in {"localhost", "127.0.0.1", "::1"}:
             raise ValueError("IDP_PUBLIC_URL must be https in production")
         return self
+
+    @model_validator(mode="after")
+    def _mail_has_a_sender(self) -> Self:
+        if self.mail_server and not self.mail_from:
+            raise ValueError("IDP_MAIL_FROM is missing: IDP_MAIL_URL sends mail, which needs it")
+        return self
+
+    @property
+    def mail_server(self) -> MailServer:
+        return _read_mail_url(self.mail_url.get_secret_value())
+
+    @property
+    def mailer(self) -> dict[str, Any]:
+        """What Django's MAILERS says of it."""
+        server = self.mail_server
+        if not server:
+            return {"BACKEND": "idp.mail.LoggingBackend"}
+        return {
+            "BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+            "OPTIONS": {
+                "host": server.host,
+                "port": server.port,
+                "username": server.username,
+                "password": server.password,
+                "use_tls": server.tls == "starttls",
+                "use_ssl": not server.tls,
+                "timeout": MAIL_SECONDS,
+            },
+        }
 
     @property
     def metrics_dir(self) -> Path:

@@ -129,6 +129,11 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 
+# --- Mail to users: sent by the worker ---------------------------------------------------------
+
+MAILERS = {"default": env.mailer}
+DEFAULT_FROM_EMAIL = env.mail_from or "nobody@localhost"
+
 # --- Sessions, cookies, headers ---------------------------------------------------------------
 
 SESSION_ENGINE = "idp.sessions"

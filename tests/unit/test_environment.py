@@ -231,3 +231,71 @@ def test_other_commands_say_what_is_missing_without_a_traceback():
     assert done.returncode == 2
     assert done.stderr.startswith("IDP_SECRET_KEY is not a setting: did you mean IDP_SECRET_KEYS?")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("smtp://mail.example.org", ("mail.example.org", 587, "", "", "starttls")),
+        ("smtp://mail.example.org/?tls=none", ("mail.example.org", 25, "", "", "none")),
+        ("smtps://a:b@mail.example.org", ("mail.example.org", 465, "a", "b", "")),
+        (
+            "smtp://jane%40example.org:s%3Acret@[::1]:2525?tls=starttls",
+            ("::1", 2525, "jane@example.org", "s:cret", "starttls"),
+        ),
+        ("console://", ("", 0, "", "", "")),
+    ],
+)
+def test_a_mail_server_is_read_from_its_url(monkeypatch, url, expected):
+    server = read(monkeypatch, mail_url=url, mail_from="no-reply@example.org").mail_server
+    assert (server.host, server.port, server.username, server.password, server.tls) == expected
+    assert "cret" not in repr(server)
+
+
+def test_a_mailer_never_sends_in_clear_unless_told_so(monkeypatch):
+    def flags(url: str) -> tuple[bool, bool]:
+        options = read(monkeypatch, mail_url=url, mail_from="a@example.org").mailer["OPTIONS"]
+        return options["use_tls"], options["use_ssl"]
+
+    assert flags("smtp://mail.example.org") == (True, False)
+    assert flags("smtps://mail.example.org") == (False, True)
+    assert flags("smtp://mail.example.org?tls=none") == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("url", "line"),
+    [
+        ("mail.example.org", "must be smtp://HOST, smtps://HOST or console://"),
+        ("smtp://", "must be smtp://HOST, smtps://HOST or console://"),
+        ("smtp://a:geheim@host:x", "is not a URL such as smtp://user:password@host:587"),
+        (
+            "smtp://a:geheim@host/box",
+            "may say nothing after host and port but ?tls=starttls or ?tls=none",
+        ),
+        (
+            "smtp://a:geheim@host?tsl=none",
+            "may say nothing after host and port but ?tls=starttls or ?tls=none",
+        ),
+        (
+            "smtps://a:geheim@host?tls=none",
+            "takes tls=starttls or tls=none with smtp://, and neither with smtps://",
+        ),
+        (
+            "smtp://a:geheim@host?tls=yes",
+            "takes tls=starttls or tls=none with smtp://, and neither with smtps://",
+        ),
+        ("smtp://geheim@host", "needs a user name and a password, or neither"),
+        ("smtp://a:geheim@host?tls=none", "would send its password in clear: leave out tls=none"),
+    ],
+)
+def test_a_wrong_mail_url_is_said_without_its_password(monkeypatch, url, line):
+    assert problem(monkeypatch, mail_url=url) == f"IDP_MAIL_URL {line}"
+
+
+def test_mail_that_is_sent_needs_a_sender(monkeypatch):
+    assert problem(monkeypatch, mail_url="smtps://mail.example.org") == (
+        "IDP_MAIL_FROM is missing: IDP_MAIL_URL sends mail, which needs it"
+    )
+    assert problem(monkeypatch, mail_from="Acme <a@example.org>").startswith(
+        "IDP_MAIL_FROM must be a plain address such as no-reply@id.example.org"
+    )
