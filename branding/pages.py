@@ -21,7 +21,7 @@ def render_page(
 
     The language is active only while rendering: pass lazy translations (`gettext_lazy`).
     """
-    language = _language(request, brand)
+    language = language_for(request, brand)
     with translation.override(language):
         body = render_to_string(
             template, {**context, "brand": brand, "language": language}, request
@@ -38,7 +38,7 @@ def render_error(  # noqa: PLR0913, PLR0917 (what the page shows, nothing more)
     status: int = 400,
 ) -> HttpResponse:
     """The error page. Needs no database, session or context processor, so it shows in an outage."""
-    language = _language(request, brand)
+    language = language_for(request, brand)
     with translation.override(language):
         body = render_to_string(
             "branding/error.html",
@@ -54,7 +54,8 @@ def render_error(  # noqa: PLR0913, PLR0917 (what the page shows, nothing more)
     return _answer(body, language, status)
 
 
-def _language(request: HttpRequest, brand: Brand | None) -> str:
+def language_for(request: HttpRequest, brand: Brand | None) -> str:
+    """The language of the brand's that the browser likes best."""
     offered = brand.languages if brand else CODES
     return best_language(request.headers.get("Accept-Language", ""), offered)
 

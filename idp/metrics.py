@@ -92,6 +92,12 @@ NOTIFICATIONS = Counter(
     ["outcome"],
 )
 
+MAILS = Counter(
+    "idp_mails_total",
+    "Mails to users, by outcome: sent, failed (one attempt) or lost (given up).",
+    ["outcome"],
+)
+
 # --- Blocking ------------------------------------------------------------------------------------
 
 FAILED_ATTEMPTS = Counter(

@@ -13,10 +13,13 @@ from django.utils.translation import gettext_lazy as _
 from psycopg.errors import ReadOnlySqlTransaction
 
 from branding.pages import render_error
-from idp import problems
+from idp import paths, problems
 
 RETRY_AFTER_SECONDS = 5
-_PAGES = ("/sign-in", "/consent", "/sign-out", "/oauth2/authorize", "/oauth2/logout", "/admin")
+_PAGES = (
+    *("/sign-in", "/consent", "/sign-out", "/account/", "/admin"),
+    *("/oauth2/authorize", "/oauth2/logout"),
+)
 _DEVICE_PAGE = "/oauth2/device"  # The endpoint that devices ask begins in the same way.
 
 _PROTOCOL = ("/oauth2/", "/.well-known/", "/internal/", "/api/")
@@ -28,8 +31,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     """Django's `handler500`; the exception is the one being handled."""
     error = sys.exception()
     if _is_outage(error):
-        # Quoted, because a path may hold line ends.
-        log.error("Database unavailable at %r: %s", request.path, type(error).__name__)
+        log.error("Database unavailable at %s: %s", paths.shown(request), type(error).__name__)
         response = _answer(
             request,
             status=503,

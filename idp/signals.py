@@ -5,3 +5,7 @@ from django.dispatch import Signal
 # A user (`user`, an `idp.accounts.models.User`) was blocked: `login.py` sends it in the transaction
 # of the failed attempt, and `tokens` ends what they have.
 user_blocked = Signal()
+
+# A user (`user`, as above) has a new password: `local.py` sends it in the transaction of whoever
+# sets it, and `tokens` ends what was had under the old one.
+password_changed = Signal()

@@ -19,6 +19,8 @@ from tokens.endpoints.token import token
 from tokens.endpoints.userinfo import userinfo
 from tokens.interaction.consent import consent_page
 from tokens.interaction.device import device_page
+from tokens.interaction.password_change import change_page
+from tokens.interaction.password_reset import follow_link, forgotten_page, reset_page
 from tokens.interaction.sign_in import sign_in_page
 
 handler404 = "idp.outage.not_found"
@@ -45,6 +47,10 @@ urlpatterns = [
     path("sign-in", sign_in_page),
     path("consent", consent_page),
     path("sign-out", sign_out_page),
+    path("account/password", change_page),
+    path("account/password/forgotten", forgotten_page),
+    path("account/password/reset", reset_page),
+    path("account/password/reset/<str:token>", follow_link),
     path("api/schema", schema),
     *api.urlpatterns,
     path("", include("branding.urls")),

@@ -23,12 +23,14 @@ import pytest
 from django.core.signals import got_request_exception, request_finished, request_started
 from django.db import close_old_connections, connection, transaction
 from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
 
 from clients_admin.models import GrantType
-from idp.accounts.models import LoginService, User
+from idp.accounts import password_links
+from idp.accounts.models import LocalAccount, LoginService, User
 from idp.wsgi import application
 from tests.api.callers import block
 from tests.configuration import (
@@ -74,6 +76,7 @@ SESSION, CSRF = "idp-session", "idp-csrf"
 GOODBYE_URI = "https://shop.example/goodbye"
 INTERNAL = "/internal/jwt"
 API = "/api/v1/"
+NEW_PASSWORD = "a horse of another colour"
 AUTHORIZATION = {
     "response_type": "code",
     "client_id": "shop",
@@ -124,6 +127,7 @@ class House:
     user_code: str = "BBBB-BBBB"
     operations_token: str = "a"
     block_id: int = 1
+    link: str = "/account/password/reset/<str:token>"
 
 
 def get(path: str, parameters: dict[str, str] | None = None, **headers: str) -> Draft:
@@ -384,6 +388,25 @@ SEEDS: dict[str, Callable[[House], Draft]] = {
         {"decision": "sign_out"},
         house.cookie,
     ),
+    "forgotten password": lambda _: get("/account/password/forgotten", AUTHORIZATION),
+    "forgotten password: POST": lambda _: page_form(
+        "/account/password/forgotten", {"client_id": "shop"}, {"username": "jane"}
+    ),
+    "password link": lambda house: get(house.link),
+    "password reset": lambda house: get("/account/password/reset", **signed_in(house)),
+    "password reset: POST": lambda house: page_form(
+        "/account/password/reset",
+        {},
+        {"new_password": NEW_PASSWORD, "repeated": NEW_PASSWORD},
+        house.cookie,
+    ),
+    "password": lambda house: get("/account/password", **signed_in(house)),
+    "password: POST": lambda house: page_form(
+        "/account/password",
+        {},
+        {"present_password": PASSWORD, "new_password": NEW_PASSWORD, "repeated": NEW_PASSWORD},
+        house.cookie,
+    ),
     "openid-configuration": lambda _: get("/.well-known/openid-configuration"),
     "oauth-authorization-server": lambda _: get("/.well-known/oauth-authorization-server"),
     "jwks": lambda _: get("/.well-known/jwks.json"),
@@ -444,9 +467,13 @@ PAGES = {
     "/sign-in",
     "/consent",
     "/sign-out",
+    "/account/password",
+    "/account/password/forgotten",
+    "/account/password/reset",
 }
 OTHERS = {
     *("/brand/acme.css", "/healthz", "/readyz", "/metrics", "/admin", "/admin/login/"),
+    House.link,
     *("/api/schema", *(f"{API}{path}" for path in (
         "blocks", "blocks/1", "blocks/1/lift", "blocks/lift",
     ))),
@@ -454,7 +481,7 @@ OTHERS = {
 REDIRECT_TARGETS = (
     *(f"{REDIRECT_URI}?", GOODBYE_URI, "/oauth2/authorize?", "/sign-in?", "/consent?"),
     "/oauth2/device?",
-    *("/sign-out", "/admin/"),
+    *("/sign-out", "/admin/", "/account/password/reset"),
 )
 
 
@@ -967,15 +994,20 @@ def house(db, settings) -> House:
     post("/oauth2/introspect", {"token": client_token}, **basic("gateway"))
     post("/oauth2/token", grant, **basic("helpdesk"))
     operations_token = post("/oauth2/token", grant, **basic("operations")).json()["access_token"]
+    jane = LocalAccount.objects.get(login_service__name="acme-web")
+    link = f"/account/password/reset/{password_links.make(jane, 'shop', timezone.now())}"
+    code = shopper.code()
+    assert shopper.browser.get(link).status_code == 303
     session = shopper.browser.cookies[SESSION].value
     return House(
-        code=shopper.code(),
+        code=code,
         tokens=tokens,
         client_token=client_token,
         cookie=f"{SESSION}={session}",
         external_id=User.objects.get(login_service__name="acme-web").external_id,
         operations_token=operations_token,
         block_id=block().pk,
+        link=link,
         **devices_of(shopper),
     )
 

@@ -13,11 +13,12 @@ class TokensConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from idp.signals import user_blocked
+        from idp.signals import password_changed, user_blocked
         from tokens import blocked_users
 
         post_migrate.connect(_prepare, sender=self)
-        user_blocked.connect(blocked_users.hear, dispatch_uid="tokens.blocked_users")
+        for signal in (user_blocked, password_changed):
+            signal.connect(blocked_users.hear, dispatch_uid="tokens.blocked_users")
 
 
 def _prepare(**_: Any) -> None:

@@ -1,4 +1,7 @@
-"""A user was blocked: all that they have ends at once (`idp.signals.user_blocked`)."""
+"""A user was blocked, or has a new password: all that they have ends at once.
+
+See `idp.signals`: `user_blocked`, `password_changed`.
+"""
 
 from datetime import datetime
 from typing import Any
@@ -35,7 +38,7 @@ def end_all(user: User, now: datetime) -> int:
 
 
 def hear(user: User, **_: Any) -> None:
-    """Receiver of `user_blocked`."""
+    """Receiver of both signals."""
     end_all(user, timezone.now())
 
 

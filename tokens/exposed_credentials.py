@@ -12,12 +12,11 @@ from urllib.parse import unquote_to_bytes
 from django.core.exceptions import RequestDataTooBig, ValidationError
 from django.db import transaction
 from django.http import HttpRequest, HttpResponseBase, UnreadablePostError
-from django.urls import Resolver404, resolve
 from django.utils import timezone
 
 from clients_admin import secrets
 from clients_admin.models import Client, client_id_syntax
-from idp import metrics, problems
+from idp import metrics, paths, problems
 from idp.audit.record import record
 from idp.audit.tags import Tag
 from tokens import client_authentication, wire
@@ -26,11 +25,15 @@ from tokens.interaction.pages import bad_request_page
 
 PLACES = (
     *("/oauth2/", "/internal/", "/.well-known/", "/api/"),
-    *("/sign-in", "/consent", "/sign-out"),
+    *("/sign-in", "/consent", "/sign-out", "/account/"),
 )
 # Where people look, and want a page.
 PAGES = frozenset(
-    {"/oauth2/authorize", "/oauth2/device", "/oauth2/logout", "/sign-in", "/consent", "/sign-out"}
+    {
+        *("/oauth2/authorize", "/oauth2/device", "/oauth2/logout"),
+        *("/sign-in", "/consent", "/sign-out"),
+        *("/account/password", "/account/password/forgotten", "/account/password/reset"),
+    }
 )
 CLIENT_ID, CLIENT_SECRET = "client_id", "client_secret"
 # Of what somebody repeats, so many are looked at.
@@ -153,10 +156,10 @@ def _in_body(request: HttpRequest) -> str:
 
 def _path(request: HttpRequest) -> str:
     """As our table of addresses says it: what is in no table could hold anything."""
-    try:
-        return f"/{resolve(request.path_info).route}"
-    except Resolver404:
-        return next(place for place in PLACES if request.path_info.startswith(place)) + "…"
+    shown = paths.shown(request)
+    if shown != paths.UNKNOWN:
+        return shown
+    return next(place for place in PLACES if request.path_info.startswith(place)) + shown
 
 
 # --- Refusing -------------------------------------------------------------------------------------
@@ -167,7 +170,7 @@ def _refuse(request: HttpRequest, found: Found) -> HttpResponseBase:
     error = InvalidRequest(
         "Credentials must not be sent in the URL.", reason=f"exposed: {', '.join(found.parameters)}"
     )
-    if request.path_info in PAGES:
+    if request.path_info in PAGES or request.path_info.startswith("/account/"):
         return bad_request_page(request, error)
     if problems.are_spoken_at(request.path_info):
         return problems.response(error.status_code, error.error, str(error.description))

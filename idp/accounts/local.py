@@ -8,6 +8,7 @@ from idp.accounts import credentials
 from idp.accounts.models import LocalAccount, LoginService, User, new_subject
 from idp.accounts.outcomes import Identity, Outcome, Refused
 from idp.blocking import guard
+from idp.signals import password_changed
 
 MAX_PASSWORD_CHARACTERS = credentials.MAX_PASSWORD_CHARACTERS
 
@@ -48,13 +49,32 @@ def find(service: LoginService, external_id: str) -> Outcome:
     return Identity(external_id, account.username, account.claims)
 
 
-def set_password(account: LocalAccount, password: str) -> None:
-    """Gives the account a new password, for the caller to save; sessions under the old one end."""
-    account.password = make_password(password)
-    User.objects.filter(
+def account_of(user: User) -> LocalAccount | None:
+    """The account of a user, where their login service is a local one."""
+    if user.login_service.kind != LoginService.Kind.LOCAL or not user.login_service.is_enabled:
+        return None
+    accounts = LocalAccount.objects.select_related("login_service__brand")
+    return accounts.filter(
+        login_service=user.login_service, external_id=user.external_id, is_active=True
+    ).first()
+
+
+def user_of(account: LocalAccount) -> User | None:
+    """The shadow row of an account; there is none before the first sign-in."""
+    return User.objects.filter(
         login_service=account.login_service, external_id=str(account.external_id)
-    ).update(sessions_salt=new_subject())
+    ).first()
+
+
+def set_password(account: LocalAccount, password: str) -> None:
+    """Gives the account a new password, for the caller to save; sessions and tokens that were had
+    under the old one end."""
+    account.password = make_password(password)
     service = account.login_service
+    user = user_of(account)
+    if user is not None:
+        User.objects.filter(pk=user.pk).update(sessions_salt=new_subject())
+        password_changed.send(User, user=user)
     guard.lift_user(
         guard.UserName(service.pk, service.name, account.username), actor="new password"
     )

@@ -215,6 +215,13 @@ class LocalAccount(models.Model):
     password = models.CharField(max_length=255, editable=False)
     claims = models.JSONField(default=dict, blank=True)
     is_active = models.BooleanField("active", default=True)
+    link_sent_at = ArrayField(
+        models.DateTimeField(),
+        default=list,
+        db_default=[],
+        editable=False,
+        help_text="When links for a new password were sent of late.",
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = LocalAccountQuerySet.as_manager()

@@ -185,7 +185,19 @@ class Tag(StrEnum):
     )
     TOKENS_USER_ENDED = (
         "tokens:user:ended",
-        "A user was blocked, so all their tokens were ended.",
+        "A user was blocked or got a new password, so all their tokens were ended.",
+    )
+    ACCOUNTS_PASSWORD_RESET_REQUESTED = (
+        "accounts:password:reset_requested",
+        "Somebody asked for a new password of an account; the details say whether a link was sent.",
+    )
+    ACCOUNTS_PASSWORD_RESET = (
+        "accounts:password:reset",
+        "A user set a new password by a link that they were sent.",
+    )
+    ACCOUNTS_PASSWORD_CHANGED = (
+        "accounts:password:changed",
+        "A user who knew the present password set a new one.",
     )
     ACCOUNTS_LOCAL_ACCOUNT_CHANGED = (
         "accounts:local_account:changed",

@@ -35,6 +35,7 @@ class Failure(StrEnum):
     CLIENT_ASSERTION = "client assertion"
     ASSERTION = "assertion"
     USER_CODE = "user code"
+    PASSWORD_RESET = "password reset"
 
 
 # What nobody guesses: it is a service that fails.

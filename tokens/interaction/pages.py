@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from branding.models import Brand
 from branding.pages import render_error
+from idp import paths
 from tokens import authorization, wire
 from tokens.authorization import AuthorizationRequest
 from tokens.errors import MethodNotAllowed, ProtocolError
@@ -31,7 +32,8 @@ def bad_request_page(
     """
     reference = uuid.uuid4().hex[:12]
     reason = getattr(error, "reason", "") or str(error)
-    log.warning("Refused %s %s: %r (reference %s)", request.method, request.path, reason, reference)
+    path = paths.shown(request)
+    log.warning("Refused %s %s: %r (reference %s)", request.method, path, reason, reference)
     response = render_error(
         request,
         brand,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from django.contrib.auth import login, logout
+from django.contrib.auth import login, logout, update_session_auth_hash
 from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
@@ -26,6 +26,12 @@ def begin(request: HttpRequest, user: User) -> None:
 def end(request: HttpRequest) -> None:
     with transaction.atomic():
         logout(request)
+
+
+def go_on(request: HttpRequest, user: User) -> None:
+    """Keeps this session of a user whose others have just ended, under a new key."""
+    user.refresh_from_db()
+    update_session_auth_hash(request, user)
 
 
 def user_of(request: HttpRequest) -> User | None:

@@ -20,6 +20,7 @@ from tokens.authorization import AuthorizationRequest
 from tokens.errors import LoginRequired
 from tokens.interaction import session
 from tokens.interaction.pages import about_authorization, let_form_end_at
+from tokens.interaction.password_reset import forgotten_url
 
 
 @sensitive_post_parameters("password")
@@ -76,4 +77,5 @@ def sign_in_form(
         client_name=client.name or client.client_id,
         form=form,
         outcome=outcome,
+        reset_url=forgotten_url(request, client),
     )
