@@ -17,6 +17,7 @@ from django.db.backends.postgresql.operations import DatabaseOperations
 
 from idp.database import changes
 from idp.ops.embedded import EmbeddedPostgres, EmbeddedValkey
+from tests import leaks
 from tests.environment import variables
 from tests.servers import LiveIDP, live_database_url
 
@@ -67,7 +68,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def keep_metrics_apart(worker: str) -> None:
     """A worker of xdist inherits the folder of all; no metric has opened a file there yet."""
     directory = Path(os.environ["IDP_VAR_DIR"]) / f"metrics-{worker}"
-    directory.mkdir(exist_ok=True)
+    directory.mkdir(parents=True, exist_ok=True)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
 
 
@@ -81,8 +82,35 @@ def remove_abandoned_runs() -> None:
         shutil.rmtree(run, ignore_errors=True)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """No test leaves a secret in a table or a log; while its transaction is still open."""
+    if item.get_closest_marker("plants_secrets"):
+        return (yield)
+    with leaks.none_allowed():
+        return (yield)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
+    refuse_secrets_in_logs_of_servers(session)
+    refuse_skips(session)
+
+
+def refuse_secrets_in_logs_of_servers(session: pytest.Session) -> None:
+    """Of PostgreSQL and Valkey, which all workers share; the process looks that started them."""
+    logs = [
+        log for server in session.config.stash[SERVERS] for log in server.directory.glob("*.log")
+    ]
+    found = list(leaks.in_files(logs))
+    if found:
+        reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+        for line in ["Secrets in the logs of servers:", *found[:20]] if reporter else []:
+            reporter.write_line(line, red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def refuse_skips(session: pytest.Session) -> None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None or not session.config.getoption("fail_on_skip"):
         return

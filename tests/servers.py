@@ -10,6 +10,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
@@ -20,6 +21,7 @@ from psycopg.conninfo import make_conninfo
 
 from idp.environment import PROJECT
 from idp.ops.run import GRANIAN_JSON_LOG
+from tests import leaks
 
 READY_SECONDS = 60
 STOP_SECONDS = 20
@@ -115,8 +117,16 @@ class LiveIDP:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-        self._log.unlink(missing_ok=True)
-        shutil.rmtree(self.metrics_dir, ignore_errors=True)
+        try:
+            leaks.check(self.leaks())
+        finally:
+            self._log.unlink(missing_ok=True)
+            shutil.rmtree(self.metrics_dir, ignore_errors=True)
+
+    def leaks(self) -> Iterator[str]:
+        """Secrets in its log, and in its database."""
+        yield from leaks.in_text(self.log_text(), "log of the web server")
+        yield from leaks.in_database(self.environment["IDP_DATABASE_URL"])
 
     def _answers(self, path: str | None) -> bool:
         try:
