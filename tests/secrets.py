@@ -18,6 +18,7 @@ CANARIES = frozenset(
         *_DEMO,
         SECRET_KEY,
         TOKEN_KEY,
+        "a horse of another colour",
         "a-secret-for-tests-of-more-than-32-characters",
         "another-secret-for-tests-of-more-than-32-characters",
         "a-secret-that-nobody-may-find",

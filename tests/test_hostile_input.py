@@ -872,7 +872,10 @@ def notes_of(draft: Draft) -> int:
     is_of_grant = draft.path == "/oauth2/token" and any(part in draft.body for part in NOTED)
     # Why a JWT of somebody else was refused; and one that was right is spent.
     has_assertion = b"assertion=" in draft.body
-    has_password = draft.path in {"/sign-in", "/oauth2/token"} and b"password" in draft.body
+    has_password = (
+        draft.path in {"/sign-in", "/oauth2/token", "/account/password"}
+        and b"password" in draft.body
+    )
     return (is_of_grant or has_assertion or draft.path == "/oauth2/device") + has_password
 
 

@@ -77,6 +77,7 @@ def test_the_names_that_dashboards_rely_on_stay():
         "idp_unblocks_total": ("kind",),
         "idp_blocked_requests_total": ("answer",),
         "idp_notifications_total": ("outcome",),
+        "idp_mails_total": ("outcome",),
         "idp_partitions_made_total": ("table",),
         "idp_partitions_dropped_total": ("table",),
         "idp_cleaned_rows_total": ("table",),

@@ -230,6 +230,6 @@ def assert_health(world: World) -> None:
 
 def assert_log_tells_what_and_no_secret(world: World) -> None:
     log = world.idp.log_text()
-    assert "Database unavailable at '/oauth2/introspect'" in log
+    assert "Database unavailable at /oauth2/introspect:" in log
     assert [secret for secret in world.secrets if secret in log] == []
     assert "Traceback" not in log

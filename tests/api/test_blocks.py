@@ -217,6 +217,7 @@ def test_an_operator_is_named_with_the_client_that_they_used():
     assert made.ended_by == "vera (operators), client console"
 
 
+@pytest.mark.plants_secrets("for a directory may call somebody like a token")
 def test_an_operator_who_is_called_like_a_token_lifts_all_the_same():
     """No event may hold what looks like one."""
     made, token = block(), of_operator(VIEWERS, *BOTH)

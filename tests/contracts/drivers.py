@@ -22,7 +22,7 @@ from django.utils import timezone
 from clients_admin import expiry
 from clients_admin.models import Scope
 from clients_admin.roles import EDITORS
-from idp.accounts import operator_rights
+from idp.accounts import operator_rights, password_links, password_mails
 from idp.accounts.login import sign_in
 from idp.accounts.models import LocalAccount, LoginService, User
 from idp.accounts.outcomes import Role
@@ -39,6 +39,7 @@ from tests.configuration import (
     post,
     shop,
 )
+from tests.passwords.journey import CHANGE, NEW, RESET, follow, set_new
 from tokens import caps, devices
 from tokens.keys.models import SigningKey
 from tokens.keys.orders import Order, exclusive
@@ -127,6 +128,31 @@ def _consent() -> Change:
     page = shopper.sign_in(shopper.authorize()).headers["Location"]
     assert page.startswith("/consent"), page
     return lambda: shopper.browser.post(page, {"decision": "allow"})
+
+
+def _link_asked_for() -> Change:
+    jane = account()
+    services = [jane.login_service_id]
+    now = timezone.now()
+    return lambda: password_mails.find(
+        services, "jane", client_id="shop", address="192.0.2.1", now=now
+    )
+
+
+def _password_reset() -> Change:
+    shop()
+    token = password_links.make(account(), "shop", timezone.now())
+    browser = follow(f"{RESET}/{token}")
+    return lambda: set_new(browser)
+
+
+def _password_changed() -> Change:
+    account()
+    shop()
+    shopper = Shopper()
+    shopper.code()
+    form = {"present_password": PASSWORD, "new_password": NEW, "repeated": NEW}
+    return lambda: shopper.browser.post(CHANGE, form)
 
 
 def _operator(name: str = "eddy", *, is_superuser: bool = False) -> Browser:
@@ -379,6 +405,27 @@ def _table(folder: Path) -> list[tuple[str, Callable[[], Change], tuple[str, ...
             _sign_out,
             ("accounts:session:ended",),
             ("tokens/interaction/session.py:end",),
+        ),
+        (
+            "a link asked for by somebody who has forgotten their password",
+            _link_asked_for,
+            ("accounts:password:reset_requested",),
+            ("idp/accounts/password_mails.py:_may_have_link",),
+        ),
+        (
+            "a password set by a link",
+            _password_reset,
+            ("accounts:password:reset",),
+            (
+                "idp/accounts/passwords.py:_set",
+                "tokens/interaction/password_reset.py:_reset",
+            ),
+        ),
+        (
+            "a password changed by its owner",
+            _password_changed,
+            ("accounts:password:changed",),
+            ("idp/accounts/passwords.py:_set",),
         ),
         (
             "consent",

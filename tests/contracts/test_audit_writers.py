@@ -32,6 +32,7 @@ _STATEMENT = "the statement alone; whoever sends it is listed"
 _COUNTS = "counts attempts; the block that comes of them, and each refused password, is told"
 _FORGETS = "rows that have expired, in jobs; what they were was told when they were made"
 _NO_DATABASE = "no database"
+_SESSION = "where somebody is on their way, in their browser's session; the end of it is told"
 
 NOT_AUDITED = {
     "clients_admin/roles.py:grant": "what a release defines of roles, after each migration",
@@ -42,6 +43,7 @@ NOT_AUDITED = {
     "idp/blocking/attempts.py:failed": _COUNTS,
     "idp/celery.py:the module": _NO_DATABASE,
     "idp/database/operations.py:tell_of_table": "a trigger, made by migrations",
+    "idp/management/commands/audit.py:Command.write": _NO_DATABASE,
     "idp/ops/children.py:_copy_lines": _NO_DATABASE,
     "idp/ops/run.py:say": _NO_DATABASE,
     "idp/partitioning/partitions.py:_make": "moves rows into their partition, and changes none",
@@ -52,6 +54,8 @@ NOT_AUDITED = {
     "tokens/devices.py:note_poll": "when a device asked last",
     "tokens/devices.py:use": "with the tokens of the device, which are told",
     "tokens/interaction/device.py:count_wrong_code": _COUNTS,
+    "tokens/interaction/password_reset.py:follow_link": _SESSION,
+    "tokens/interaction/password_reset.py:forgotten_page": _SESSION,
     "tokens/issue.py:_may_share": _ON_HOT_PATHS,
     "tokens/issue.py:authorization_code": "worth nothing until it is exchanged, which is told",
     "tokens/issue.py:next_pair": _ON_HOT_PATHS,
