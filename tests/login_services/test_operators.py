@@ -111,6 +111,29 @@ def test_a_superuser_whom_the_directory_does_not_know_as_one_is_none(operators):
     assert not User.objects.get(username="vera").is_superuser
 
 
+def test_a_superuser_whom_the_directory_does_not_know_as_one_is_none_before_they_sign_in_again(
+    operators,
+):
+    operators()
+    vera = entered("vera")
+    User.objects.filter(username="vera").update(is_superuser=True)
+    assert change(vera) == 403
+    assert look(vera) == 200
+    assert not User.objects.get(username="vera").is_superuser
+
+
+def test_a_superuser_of_a_directory_that_is_away_looks_and_changes_nothing(operators, slapd):
+    operators()
+    eddy = entered("eddy")
+    User.objects.filter(username="eddy").update(is_superuser=True)
+    slapd.stop()
+    try:
+        assert look(eddy) == 200
+        assert change(eddy) == 403
+    finally:
+        slapd.start()
+
+
 def test_while_the_directory_is_away_operators_look_and_change_nothing(operators, slapd):
     operators()
     eddy = entered("eddy")

@@ -69,7 +69,6 @@ class Caller:
 
 
 def _require_role(operator: User, right: Right) -> None:
-    # First of all, because Django asks nobody about a superuser.
     rights = operator_rights.of(operator)
     if rights is Rights.LOOKING and not right.is_to_look:
         raise RoleUnknown(reason="the directory of operators is away")
