@@ -125,7 +125,7 @@ class LocalAccountForm(forms.ModelForm):
         service = cleaned.get("login_service")
         if service is None:  # Which is said beside its field.
             return cleaned
-        same_name = LocalAccount.objects.named(service, cleaned.get("username") or "")
+        same_name = LocalAccount.objects.named(cleaned.get("username") or "", service)
         if same_name.exclude(pk=self.instance.pk).exists():
             raise ValidationError({"username": "This user name is taken in this login service."})
         return cleaned

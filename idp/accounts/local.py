@@ -17,14 +17,15 @@ def check(service: LoginService, username: str, password: str) -> Outcome:
     """An unknown name costs the same as a wrong password, so that names cannot be found by time."""
     if credentials.are_malformed(username, password):
         return Refused("malformed credentials")
-    account = LocalAccount.objects.named(service, username).first()
+    account = LocalAccount.objects.named(username, service).first()
     if account is None:
         make_password(password)
         return Refused("unknown user name")
 
     def rehash(raw_password: str) -> None:
-        account.password = make_password(raw_password)
-        account.save(update_fields=["password"])
+        # A new password that somebody has set meanwhile stays.
+        same = LocalAccount.objects.filter(pk=account.pk, password=account.password)
+        same.update(password=make_password(raw_password))
 
     if not check_password(password, account.password, setter=rehash):
         return Refused("wrong password")

@@ -197,11 +197,11 @@ def _problems_with_claims(claims: object) -> list[str]:
 
 
 class LocalAccountQuerySet(models.QuerySet["LocalAccount"]):
-    def named(self, login_service: LoginService, username: str) -> Self:
-        """The one account of that name, in whatever letters; as its index is sorted, which
-        `iexact` is not."""
+    def named(self, username: str, *login_services: LoginService | int) -> Self:
+        """Those of that name, in whatever letters, one in each login service; as their index is
+        sorted, which `iexact` is not."""
         same_name = Exact(Lower("username"), Lower(Value(username)))
-        return self.filter(same_name, login_service=login_service)
+        return self.filter(same_name, login_service__in=login_services)
 
 
 class LocalAccount(models.Model):

@@ -74,15 +74,15 @@ def find(
     if credentials.are_malformed(username, "any"):
         return []
     with transaction.atomic():
-        accounts = LocalAccount.objects.select_for_update(of=("self",)).filter(
-            login_service__in=service_ids,
+        accounts = LocalAccount.objects.named(username, *service_ids).filter(
             login_service__is_enabled=True,
             login_service__kind=LoginService.Kind.LOCAL,
-            username__iexact=username,
         )
         return [
             str(account.external_id)
-            for account in accounts.select_related("login_service").order_by("pk")
+            for account in accounts.select_for_update(of=("self",))
+            .select_related("login_service")
+            .order_by("pk")
             if _may_have_link(account, client_id, address, now)
         ]
 

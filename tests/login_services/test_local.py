@@ -2,7 +2,9 @@
 
 import json
 
+import argon2
 import pytest
+from django.contrib.auth.hashers import make_password
 from django.db import connection
 
 from idp.accounts import local
@@ -38,6 +40,30 @@ def test_a_name_that_is_almost_the_same_is_another_one(customers, jane, name):
     assert isinstance(local.check(customers, name, "a secret of jane"), Refused)
 
 
+def test_the_hash_of_an_older_kind_is_written_anew_but_not_over_another_password(
+    customers, jane, monkeypatch
+):
+    weak = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+
+    def keep(password: str) -> None:
+        jane.password = f"argon2{weak.hash(password)}"
+        jane.save()
+
+    def set_meanwhile(password: str) -> str:
+        keep("the new one")
+        return make_password(password)
+
+    keep("the old one")
+    assert isinstance(local.check(customers, "jane", "the old one"), Identity)
+    jane.refresh_from_db()
+    assert not jane.password.startswith("argon2$argon2id$v=19$m=8,")
+    keep("the old one")
+    monkeypatch.setattr(local, "make_password", set_meanwhile)
+    assert isinstance(local.check(customers, "jane", "the old one"), Identity)
+    assert isinstance(local.check(customers, "jane", "the new one"), Identity)
+    assert isinstance(local.check(customers, "jane", "the old one"), Refused)
+
+
 def test_an_account_is_found_by_its_index_among_any_number(customers, jane):
     LocalAccount.objects.bulk_create(
         LocalAccount(login_service=customers, username=f"customer {number}")
@@ -45,6 +71,6 @@ def test_an_account_is_found_by_its_index_among_any_number(customers, jane):
     )
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE idp_localaccount")
-    plan = json.loads(LocalAccount.objects.named(customers, "JANE").explain(format="json"))
+    plan = json.loads(LocalAccount.objects.named("JANE", customers).explain(format="json"))
     assert plan[0]["Plan"]["Node Type"] == "Index Scan"
     assert plan[0]["Plan"]["Index Name"] == "local_account_username_unique"

@@ -102,7 +102,7 @@ def _login_service() -> LoginService:
 
 def _account(service: LoginService, username: str) -> tuple[LocalAccount, bool]:
     """The account, active; and whether it is new (then without a password yet)."""
-    known = LocalAccount.objects.named(service, username).first()
+    known = LocalAccount.objects.named(username, service).first()
     account = known or LocalAccount(login_service=service, username=username)
     account.is_active = True
     return account, known is None
