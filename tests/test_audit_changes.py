@@ -2,6 +2,7 @@
 
 import io
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from django.core.management import call_command
 from django.db import ProgrammingError, connection, transaction
 from django.test import Client as Browser
 from django.urls import reverse
+from django.utils import timezone
 
 from clients_admin import secrets
 from clients_admin.models import Scope
@@ -42,6 +44,8 @@ pytestmark = pytest.mark.django_db
 
 TOKEN = TokenFormat({1: b"k" * 32}).write(Prefix.ACCESS_TOKEN, 1 << 60, -1)
 HOME = "198.51.100.7"
+
+plants_secrets = pytest.mark.plants_secrets("for an operator may write one anywhere")
 
 
 def told(tag: Tag) -> AuditEvent:
@@ -105,6 +109,25 @@ def test_each_entry_of_a_table_is_told_by_itself():
     assert (event.client_id, event.user_id, event.details["name"]) == ("batch", None, "batch")
 
 
+def test_a_version_stands_for_what_is_stored_shown_or_not():
+    row, acme = shop(), brand()
+    first = changes.version_of(row)
+    assert first == changes.version_of(type(row).objects.get(pk=row.pk))
+    seen = {first, changes.version_of(acme)}
+    for change in (
+        lambda: type(row).objects.update(name="Another"),
+        row.scopes.clear,
+        lambda: type(row).objects.update(flags={"password": "one"}),
+        lambda: type(row).objects.update(flags={"password": "two"}),
+    ):
+        change()
+        version = changes.version_of(row)
+        assert version not in seen
+        seen.add(version)
+    row.name = "not saved"
+    assert changes.version_of(row) == version
+
+
 def test_what_stays_as_it_is_is_not_told():
     client = batch()
     before = changes.state_of(client)
@@ -151,11 +174,13 @@ def test_of_a_flag_that_is_named_like_a_secret_only_the_name_is_told(name):
     assert "hunter2" not in everything()
 
 
+@plants_secrets
 def test_a_secret_within_a_value_is_left_out():
     event = changed(batch(), description=f"Call us with {TOKEN} or {secrets.generate()}")
     assert diff(event)[1] == {"description": [None, f"Call us with {CUT} or {CUT}"]}
 
 
+@plants_secrets
 def test_a_secret_as_the_name_of_a_flag_is_left_out():
     event = changed(batch(), flags={TOKEN: "x"})
     assert diff(event) == ("changed", {}, [f"flags.{CUT}"])
@@ -442,3 +467,25 @@ def test_no_role_changes_an_event_in_the_table_or_any_partition(role, whose, ver
 def test_a_role_that_owns_nothing_cannot_take_the_refusal_away(role, statement):
     with pytest.raises(ProgrammingError, match=r"must be owner|permission denied"):
         run(f"SET LOCAL ROLE {role}", statement)
+
+
+@pytest.mark.parametrize("verb", ["UPDATE {} SET tag = tag", "DELETE FROM {}", "TRUNCATE {}"])
+def test_a_role_cannot_give_itself_leave(role, verb):
+    record(Tag.TOKENS_USER_ENDED)
+    leave = (f"SET LOCAL ROLE {role}", "SET LOCAL idp.rows_may_go = 'on'")
+    with pytest.raises(ProgrammingError, match="is append-only"):
+        run(*leave, verb.format("idp_auditevent"))
+    assert AuditEvent.objects.count() == 1
+
+
+def test_even_with_leave_only_what_has_no_partition_can_go(role):
+    """By the role of the application, which makes partitions, and so moves those out of there."""
+    now = timezone.now()
+    for at in (now, now + timedelta(days=999)):
+        record(Tag.TOKENS_USER_ENDED, at=at)
+    run(
+        f"SET LOCAL ROLE {role}",
+        "SET LOCAL idp.rows_may_go = 'on'",
+        "DELETE FROM idp_auditevent_default",
+    )
+    assert AuditEvent.objects.get().at == now
