@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from types import SimpleNamespace
-from urllib.parse import urlsplit
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -21,6 +20,7 @@ from pydantic import SecretStr
 from idp import notifications, worker
 from idp.celery import app
 from idp.environment import PROJECT
+from tests.broker import own_broker
 from tests.servers import free_port
 from tests.test_metrics import value
 
@@ -258,20 +258,13 @@ def test_when_the_pause_is_over_the_broker_is_asked_again(monkeypatch, caplog, c
 # --- All of it ------------------------------------------------------------------------------------
 
 
-def other_database_of(broker_url: str) -> str:
-    """One that no other test uses: there any worker would take the message."""
-    if broker_url.startswith("redis+socket:"):
-        return f"{broker_url}?virtual_host=9"
-    return urlsplit(broker_url)._replace(path="/9").geturl()
-
-
 def test_a_worker_delivers_what_another_process_sends_and_writes_no_url(tmp_path, chats):
     """The first chat works, the second is down. Their URLs stand in no line of any log."""
     first, second = chats
     second.close()
     environment = os.environ | {
         "IDP_NOTIFY_URLS": f"{first.url},{second.url}",
-        "IDP_BROKER_URL": other_database_of(os.environ["IDP_BROKER_URL"]),
+        "IDP_BROKER_URL": own_broker(2),
         "IDP_LOG_LEVEL": "debug",
         "IDP_DATABASE_URL": f"postgresql://nobody@127.0.0.1:{free_port()}/none?connect_timeout=1",
     }

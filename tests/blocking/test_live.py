@@ -1,7 +1,6 @@
 """Two processes under Granian on one PostgreSQL, a worker, a chat: guessed at by 200 threads."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import requests
 
 from idp.environment import PROJECT
 from tests.blocking.test_refusal import PATHS, WATCHED
+from tests.broker import own_broker
 from tests.interop import demo
 from tests.servers import LiveIDP, live_database_url, manage
 
@@ -62,21 +62,13 @@ def chat() -> Iterator[Chat]:
     made.server.server_close()
 
 
-def own_broker() -> str:
-    """One whose messages no other test's worker takes."""
-    url = os.environ["IDP_BROKER_URL"]
-    if url.startswith("redis+socket:"):
-        return f"{url}?virtual_host=8"
-    return urlsplit(url)._replace(path="/8").geturl()
-
-
 @pytest.fixture(scope="module")
 def settings_of_all(chat: Chat) -> dict[str, str]:
     return {
         "IDP_BLOCKING": "on",
         "IDP_TRUSTED_PROXIES": "127.0.0.0/8",
         "IDP_NOTIFY_URLS": chat.url,
-        "IDP_BROKER_URL": own_broker(),
+        "IDP_BROKER_URL": own_broker(1),
     }
 
 

@@ -1,6 +1,5 @@
 """A forgotten password, in a real browser, with a real worker and a real mail server."""
 
-import os
 import re
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import pytest
 from playwright.sync_api import expect
 
 from idp.environment import PROJECT
+from tests.broker import own_broker
 from tests.browser.conftest import Visitor
 from tests.interop import demo
 from tests.mail_server import MailServer
@@ -30,13 +30,8 @@ def mail_server() -> Iterator[MailServer]:
 @pytest.fixture(scope="module")
 def live_idp(live_database: str, mail_server: MailServer) -> Iterator[LiveIDP]:
     """One of its own, with a worker that nobody else hands work to."""
-    broker = os.environ["IDP_BROKER_URL"]
-    if broker.startswith("redis+socket:"):
-        broker = f"{broker}?virtual_host=8"
-    else:
-        broker = urlsplit(broker)._replace(path="/8").geturl()
     variables = {
-        "IDP_BROKER_URL": broker,
+        "IDP_BROKER_URL": own_broker(0),
         "IDP_MAIL_URL": f"smtp://127.0.0.1:{mail_server.port}?tls=none",
         "IDP_MAIL_FROM": "no-reply@id.example.org",
     }
