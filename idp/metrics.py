@@ -12,6 +12,7 @@ from pathlib import Path
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 
+from idp import tallies
 from idp.database import statements
 from idp.environment import environment
 
@@ -197,6 +198,15 @@ LOGIN_SERVICE_OUT = Gauge(
 )
 
 
+# What operators see on their start page, each under a name with these labels.
+_TALLIED: dict[Counter, tuple[str, tuple[str, ...]]] = {
+    ACCESS_TOKENS: ("tokens", ("how",)),
+    REFRESHES: ("refreshes", ("outcome",)),
+    LOGINS: ("logins", ("outcome", "service")),
+    BLOCKS: ("blocks", ("effect", "kind")),
+}
+
+
 def count(counter: Counter, amount: float = 1, **labels: object) -> None:
     """Count when the transaction around this commits, at once where there is none.
 
@@ -217,6 +227,9 @@ def count(counter: Counter, amount: float = 1, **labels: object) -> None:
 def _add(counter: Counter, amount: float, labels: dict[str, object]) -> None:
     try:
         _child(counter, *labels.items()).inc(amount)
+        if tallied := _TALLIED.get(counter):
+            name, of = tallied
+            tallies.add(":".join([name, *(str(labels[label]) for label in of)]), int(amount))
     except Exception:
         log.exception("%s is not counted", counter)
 

@@ -5,6 +5,7 @@ from idp.audit.models import AuditEvent
 from idp.blocking.models import Block, FailedAttempt, NetworkProfile
 from idp.expiry_warnings import ExpiryWarning
 from idp.spent_assertions import SpentAssertion
+from idp.tallies.models import Tally
 
 __all__ = [
     "AuditEvent",
@@ -15,6 +16,7 @@ __all__ = [
     "LoginService",
     "NetworkProfile",
     "SpentAssertion",
+    "Tally",
     "TrustedIssuer",
     "User",
 ]

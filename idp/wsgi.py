@@ -19,10 +19,12 @@ environment_or_exit()
 _django = get_wsgi_application()
 
 # What Django's models are made of has to be there before.
+from idp import tallies  # noqa: E402
 from idp.database import changes  # noqa: E402
 from tokens import fast_lane  # noqa: E402
 
 changes.listen()
+tallies.start()
 
 
 def let_threads_finish() -> None:

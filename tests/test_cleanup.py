@@ -20,6 +20,7 @@ from idp.expiry_warnings import ExpiryWarning, is_first
 from idp.partitioning.partitions import CLOCK_MARGIN
 from idp.partitioning.tables import PartitionedTable
 from idp.spent_assertions import LEEWAY, SpentAssertion, spend
+from idp.tallies.models import Tally
 from tests.configuration import account, batch
 from tokens import cleanup, devices, issue
 from tokens.identifiers import ACCESS_TOKENS, AUTHORIZATION_CODES, REFRESH_TOKENS
@@ -130,6 +131,11 @@ def retired_key() -> tuple[type[Model], datetime]:
     return SigningKey, NOON + 365 * DAY
 
 
+def tally() -> tuple[type[Model], datetime]:
+    Tally.objects.create(hour=NOON, name="tokens:new", number=1)
+    return Tally, NOON + 40 * DAY
+
+
 def failed_attempt() -> tuple[type[Model], datetime]:
     FailedAttempt.objects.create(
         subject="192.0.2.1", name_key="x", name_shown="x", what="password", at=NOON
@@ -159,6 +165,7 @@ BUILDERS: tuple[Callable[[], tuple[type[Model], datetime]], ...] = (
     session,
     admin_log_entry,
     spent_assertion,
+    tally,
     ended_secret,
     expiry_warning,
     retired_key,

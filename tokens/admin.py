@@ -12,7 +12,9 @@ from django.urls import URLPattern
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
+from clients_admin.admin import dashboard
 from clients_admin.admin.base import OperatorModelAdmin
+from tokens import start_page
 from tokens.keys import gauges, listing
 from tokens.keys.models import SigningKey
 from tokens.keys.vault import Seal
@@ -111,3 +113,6 @@ class SigningKeyAdmin(OperatorModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return False
+
+
+dashboard.CARDS[:0] = start_page.CARDS

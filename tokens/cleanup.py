@@ -24,6 +24,7 @@ from idp.expiry_warnings import ExpiryWarning
 from idp.partitioning import partitions
 from idp.partitioning.tables import PartitionedTable
 from idp.spent_assertions import SpentAssertion
+from idp.tallies.models import Tally
 from tokens import rows
 from tokens.identifiers import ACCESS_TOKENS, AUTHORIZATION_CODES, REFRESH_TOKENS, TOKEN_TABLES
 from tokens.keys.models import SigningKey
@@ -118,6 +119,7 @@ def _rows_of(
 
 BLOCKS_KEPT = timedelta(days=90)
 SECRETS_KEPT = timedelta(days=90)
+TALLIES_KEPT = timedelta(days=40)
 KEYS_KEPT = timedelta(days=365)
 # From the warning on, not from the end: what has ended and stays is warned of once a year.
 WARNINGS_KEPT = timedelta(days=365)
@@ -136,6 +138,7 @@ RULES: dict[str, Rule] = dict([
              lambda now: Q(expires_at__lte=now - SECRETS_KEPT)),
     _rows_of(ExpiryWarning, "a year after the warning",
              lambda now: Q(warned_at__lte=now - WARNINGS_KEPT)),
+    _rows_of(Tally, "40 days", lambda now: Q(hour__lte=now - TALLIES_KEPT)),
     _rows_of(FailedAttempt, "a day", lambda now: Q(at__lte=now - LONGEST_WINDOW)),
     _rows_of(Block, "90 days after their time", lambda now: Q(until__lte=now - BLOCKS_KEPT)),
     _rows_of(SigningKey, "a year after they were retired",

@@ -31,6 +31,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_FAVICONS": [
         {"rel": "icon", "type": "image/svg+xml", "href": _file("branding/icon.svg")},
     ],
+    "DASHBOARD_CALLBACK": "clients_admin.admin.dashboard.context",
     "SHOW_VIEW_ON_SITE": False,
     "STYLES": [_file("clients_admin/operators.css")],
     "SCRIPTS": [_file("clients_admin/operators.js")],

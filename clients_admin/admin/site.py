@@ -37,6 +37,8 @@ class OperatorSite(UnfoldAdminSite):
     """Django's admin in unfold's clothes, under a policy of its own, in English."""
 
     login_form = OperatorSignInForm
+    index_title = "What happens"
+    index_template = "clients_admin/start.html"
 
     def __init__(self, name: str = "admin") -> None:
         super().__init__(name)
