@@ -8,12 +8,14 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 
 from clients_admin.admin import setting_fields
 from clients_admin.admin.base import OperatorModelAdmin
 from clients_admin.admin.links import lines, links
 from clients_admin.admin.login_service_form import KINDS, LoginServiceForm
+from clients_admin.admin.look_up import look_up_view
 from clients_admin.admin.operators import may_change_login_service
 from idp.accounts.models import LoginService
 
@@ -26,6 +28,13 @@ class LoginServiceAdmin(OperatorModelAdmin):
     search_fields = ("name",)
     fixed_fields = ("name", "kind")
     readonly_fields = ("by_clients", "by_issuers", "setting_list")
+
+    change_form_template = "clients_admin/login_service.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(look_up_view(self))
+        name = "idp_loginservice_look_up"
+        return [path("<int:service_pk>/look-up/", view, name=name), *super().get_urls()]
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         """With the settings of its kind; of every kind as long as none is chosen."""

@@ -32,16 +32,38 @@ def find(service: LoginService, external_id: str) -> Outcome:
     return circuit.ask(service, lambda: _find(service, external_id))
 
 
+def look_up(service: LoginService, username: str) -> Outcome:
+    """Whom the directory knows by that name, and what they may; nobody's password is asked for."""
+    if credentials.are_malformed(username, username):
+        return Refused("malformed user name")
+
+    def ask() -> Outcome:
+        with closing(Directory(service.read_settings(LDAPSettings))) as directory:
+            entry = _named(directory, username)
+            return entry if isinstance(entry, Refused) else _identity(directory, entry)
+
+    return circuit.ask(service, ask)
+
+
+def _named(directory: Directory, username: str) -> Entry | Refused:
+    """The one entry that is about a name."""
+    settings = directory.settings
+    attributes = _attributes_of(settings.user_filter)
+    found = directory.find(settings.user_filter, username, attributes)
+    if len(found) > 1:
+        return Refused("user name that matches several")
+    if not found or not _is_about(username, found[0], attributes):
+        return Refused("unknown user name")
+    return found[0]
+
+
 def _check(service: LoginService, username: str, password: str) -> Outcome:
     settings = service.read_settings(LDAPSettings)
     with closing(Directory(settings)) as directory:
-        filter_attributes = _attributes_of(settings.user_filter)
-        found = directory.find(settings.user_filter, username, filter_attributes)
-        entry = found[0] if len(found) == 1 else None
-        if entry is None or not _is_about(username, entry, filter_attributes):
+        entry = _named(directory, username)
+        if isinstance(entry, Refused):
             directory.refusal_of(settings.decoy_dn or _nobody(settings, username), password)
-            several = len(found) > 1
-            return Refused("user name that matches several" if several else "unknown user name")
+            return entry
         if refusal := directory.refusal_of(entry["dn"], password):
             return Refused(refusal)
         return _identity(directory, entry)

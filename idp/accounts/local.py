@@ -34,6 +34,18 @@ def check(service: LoginService, username: str, password: str) -> Outcome:
     return Identity(str(account.external_id), account.username, account.claims)
 
 
+def look_up(service: LoginService, username: str) -> Outcome:
+    """Who has that name; their password is not asked for."""
+    if credentials.are_malformed(username, username):
+        return Refused("malformed user name")
+    account = LocalAccount.objects.named(username, service).first()
+    if account is None:
+        return Refused("unknown user name")
+    if not account.is_active:
+        return Refused("inactive account")
+    return Identity(str(account.external_id), account.username, account.claims)
+
+
 def find(service: LoginService, external_id: str) -> Outcome:
     """Whom the service knows by that id, in the one spelling that it has."""
     try:

@@ -36,6 +36,12 @@ FINDERS = {
     LoginService.Kind.REST: rest.find,
     LoginService.Kind.LDAP: ldap.find,
 }
+# The kinds that can be asked about a name without a password.
+LOOK_UPS = {
+    LoginService.Kind.LOCAL: local.look_up,
+    LoginService.Kind.SQL: sql.look_up,
+    LoginService.Kind.LDAP: ldap.look_up,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,10 +36,29 @@ def find(service: LoginService, external_id: str) -> Outcome:
     return circuit.ask(service, lambda: _find(service, external_id))
 
 
+def look_up(service: LoginService, username: str) -> Outcome:
+    """Whom the database knows by that name; their password is not asked for."""
+    if credentials.are_malformed(username, username):
+        return Refused("malformed user name")
+
+    def ask() -> Outcome:
+        rows, row = _named(service, service.read_settings(SQLSettings), username)
+        return _nobody(rows, "unknown user name") if row is None else _identity(row)
+
+    return circuit.ask(service, ask)
+
+
+def _named(
+    service: LoginService, settings: SQLSettings, username: str
+) -> tuple[list[Row], Row | None]:
+    """All that its query gives for a name, and the one row that is about it."""
+    rows = sql_pool.of(service, settings).rows(settings.query, "username", username)
+    return rows, rows[0] if len(rows) == 1 and _is_about(username, rows[0]) else None
+
+
 def _check(service: LoginService, username: str, password: str) -> Outcome:
     settings = service.read_settings(SQLSettings)
-    rows = sql_pool.of(service, settings).rows(settings.query, "username", username)
-    row = rows[0] if len(rows) == 1 and _is_about(username, rows[0]) else None
+    rows, row = _named(service, settings, username)
     encoded = _password_hash(row) if row else ""
     if row is None or not encoded:
         _spend(service, settings, password)

@@ -227,6 +227,10 @@ class Tag(StrEnum):
         "accounts:trusted_issuer:changed",
         "A trusted issuer was made, changed or deleted.",
     )
+    ACCOUNTS_USER_LOOKED_UP = (
+        "accounts:user:looked_up",
+        "An operator asked a login service about a user name, without a password.",
+    )
     ACCOUNTS_USER_ADDED = (
         "accounts:user:added",
         "Somebody came for the first time, and a user was made for them.",
