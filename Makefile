@@ -44,6 +44,7 @@ docs: .venv/development.stamp ## write the generated pages of docs/
 	@mkdir -p docs/operations
 	$(PYTHON) manage.py settings_help > docs/operations/settings.txt
 	$(PYTHON) -m idp.audit.document
+	$(PYTHON) -m clients_admin.flags_document
 
 format: .venv/development.stamp ## let ruff and djlint rewrite the code
 	ruff check --fix .

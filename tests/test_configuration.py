@@ -29,7 +29,6 @@ from clients_admin import secrets
 from clients_admin.configuration import sections, values
 from clients_admin.configuration.document import ConfigurationError, Problems, read
 from clients_admin.configuration.export import as_yaml, export
-from clients_admin.flags import FLAGS, Kind
 from clients_admin.models import Client, Scope, ScopeGroup
 from idp.accounts.models import LocalAccount, LoginService, TrustedIssuer, User
 from idp.environment import PROJECT, environment
@@ -748,7 +747,7 @@ def test_the_commands_carry_the_demo_into_an_empty_database(fresh_database, tmp_
 # --- What the pages say --------------------------------------------------------------------------
 
 
-def test_the_page_names_every_key_and_flag():
+def test_the_page_names_every_key():
     page = (PROJECT / "docs" / "configuration.md").read_text()
     tables = (
         *(sections.BRAND, sections.LOGIN_SERVICE, sections.TRUSTED_ISSUER, sections.USER),
@@ -757,20 +756,6 @@ def test_the_page_names_every_key_and_flag():
     assert [name for name in sections.SECTIONS if f"### {name}" not in page] == []
     assert [key.name for table in tables for key in table
             if f"`{key.name}`" not in page and f"{key.name}:" not in page] == []  # fmt: skip
-    for flag in FLAGS:
-        bounds = f"{flag.minimum} to {flag.maximum}"
-        value = {
-            Kind.SECONDS: f"{bounds} seconds",
-            Kind.COUNT: bounds,
-            Kind.TEXT: f"text of {bounds} characters",
-            Kind.CHOICE: ", ".join(f"`{choice}`" for choice in flag.choices),
-            Kind.SWITCH: "true or false",
-            Kind.NAMES: f"list of at most {flag.maximum} names",
-        }[flag.kind]
-        default = "none" if flag.kind is Kind.NAMES else f"`{flag.default!s}`"
-        if flag.kind is Kind.SWITCH:
-            default = default.lower()
-        assert f"| `{flag.name}` | {value} | {default} |\n" in page
 
 
 # --- The first operator ---------------------------------------------------------------------------
