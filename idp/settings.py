@@ -120,6 +120,7 @@ AUTH_USER_MODEL = "idp.User"
 AUTHENTICATION_BACKENDS = ["idp.accounts.backends.OperatorBackend"]
 PASSWORD_HASHERS = ["idp.accounts.hashers.PasswordHasher"]
 LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
 UNFOLD = appearance.UNFOLD
 AUTH_PASSWORD_VALIDATORS = [
     {

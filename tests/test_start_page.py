@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.db import connection, connections
+from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
@@ -21,7 +22,7 @@ from idp.blocking.models import Block
 from idp.tallies.models import Tally, by_hour
 from tests.api.callers import block
 from tests.configuration import batch, login_service
-from tests.test_admin import operator
+from tests.test_admin import PASSWORD, operator
 from tokens.keys.models import SigningKey
 
 pytestmark = pytest.mark.django_db
@@ -251,3 +252,10 @@ def test_the_page_asks_as_little_however_much_there_is():
 def test_whoever_may_see_nothing_sees_no_card():
     nobody = operator("nora")
     assert cards(nobody) == {}
+
+
+def test_whoever_signs_in_without_having_wanted_a_page_gets_this_one():
+    operator("vera", VIEWERS)
+    form = {"username": "vera", "password": PASSWORD}
+    answer = Browser().post(reverse("admin:login"), form)
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/admin/")
