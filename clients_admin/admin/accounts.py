@@ -106,6 +106,9 @@ class LocalAccountForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if "username" in self.fields:
+            # It is somebody else's, and not the name of whoever types it.
+            self.fields["username"].widget.attrs["autocomplete"] = "off"
         for claim in CLAIMS:
             self.initial.setdefault(claim, self.instance.claims.get(claim, ""))
         if self.instance.pk:

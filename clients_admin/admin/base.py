@@ -6,6 +6,7 @@ from django.contrib.admin import ShowFacets
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.db.models import Field, Model
 from django.forms import Field as FormField
+from django.forms import ModelMultipleChoiceField
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
@@ -80,6 +81,10 @@ class OperatorModelAdmin(ModelAdmin):
         """Without the buttons that edit a related object in a frame: our policy has no frames."""
         form_field = super().formfield_for_dbfield(db_field, request, **kwargs)
         without_buttons(form_field)
+        if isinstance(form_field, ModelMultipleChoiceField):
+            # Without select2's button that clears all, which it puts into a list as no item.
+            widget: Any = form_field.widget
+            getattr(widget, "widget", widget).is_required = True
         return form_field
 
 

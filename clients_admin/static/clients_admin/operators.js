@@ -1,4 +1,4 @@
-// The operators' UI: tabs of the client page, durations in words, the copy button.
+// The operators' UI: tabs of the client page, durations in words, the copy button, names for parts.
 
 // htmx would write its styles as an inline element and evaluate text, neither of which we use.
 if (window.htmx) {
@@ -55,6 +55,22 @@ document.addEventListener("alpine:init", () => {
       this.label = "Copied";
     },
   }));
+});
+
+// What unfold and select2 leave without a name that a screen reader could say.
+function nameParts() {
+  const main = document.getElementById("main") || document.querySelector("body > div");
+  if (main && !document.querySelector("main")) main.setAttribute("role", "main");
+  for (const field of document.querySelectorAll(".select2-search__field:not([aria-label])")) {
+    const select = field.closest(".select2-container")?.previousElementSibling;
+    const label = select && document.querySelector(`label[for="${select.id}"]`);
+    field.setAttribute("aria-label", label ? label.textContent.trim() : "Search");
+  }
+}
+
+document.addEventListener("DOMContentLoaded", () => {
+  nameParts();
+  new MutationObserver(nameParts).observe(document.body, { childList: true, subtree: true });
 });
 
 const UNITS = [
