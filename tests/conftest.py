@@ -15,6 +15,7 @@ import psutil
 import pytest
 from django.db.backends.postgresql.operations import DatabaseOperations
 
+from idp import tallies
 from idp.database import changes
 from idp.ops.embedded import EmbeddedPostgres, EmbeddedValkey
 from tests import leaks
@@ -40,6 +41,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[SERVERS] = []
     # Tests change the database in transactions of which no listener hears.
     changes.listen = lambda: None
+    # Nor are there tallies of a test that is over.
+    tallies.start = lambda: None
     if hasattr(config, "workerinput"):
         keep_metrics_apart(config.workerinput["workerid"])
         return

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection, transaction
+from django.db import ProgrammingError, connection, transaction
 from django.utils import timezone
 
 from idp.accounts import finding
@@ -345,6 +345,28 @@ def command(live_idp: Any) -> Iterator[Callable[..., subprocess.Popen[str]]]:
 def record_there(live_idp: Any) -> None:
     write = "from idp.audit.record import record, Tag; record(Tag.TOKENS_CODE_REPLAYED)"
     live_idp.manage("shell", "--no-imports", "-c", write)
+
+
+def test_whoever_follows_may_stop_in_the_middle_of_a_statement(monkeypatch):
+    complaint = ProgrammingError("can't change 'autocommit' now")
+
+    def interrupted(*_: object) -> Iterator[str]:
+        try:
+            yield from ()
+            raise KeyboardInterrupt
+        finally:
+            raise complaint
+
+    def failing(*_: object) -> Iterator[str]:
+        yield from ()
+        raise complaint
+
+    monkeypatch.setattr(export, "follow", interrupted)
+    call_command("audit", "export", "--follow")
+    complaint.__context__ = None
+    monkeypatch.setattr(export, "follow", failing)
+    with pytest.raises(ProgrammingError):
+        call_command("audit", "export", "--follow")
 
 
 def test_whoever_reads_may_go_and_whoever_follows_may_stop(command, live_idp):

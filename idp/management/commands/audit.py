@@ -9,7 +9,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import OperationalError
+from django.db import DatabaseError, OperationalError
 
 from idp.accounts import finding
 from idp.audit import export
@@ -58,8 +58,13 @@ class Command(BaseCommand):
                 self.write(export.lines(events, finding.described))
         except KeyboardInterrupt:
             pass  # Whoever follows ends it so.
-        except OperationalError:
-            raise CommandError("The database does not answer; what is written is right.") from None
+        except DatabaseError as error:
+            if _was_interrupted(error):
+                return
+            if isinstance(error, OperationalError):
+                text = "The database does not answer; what is written is right."
+                raise CommandError(text) from None
+            raise
         except BrokenPipeError:
             # Whoever reads has enough, as `head` does. Python would complain of what is unwritten.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -71,6 +76,15 @@ class Command(BaseCommand):
             else:
                 self.stdout.write(line)
         self.stdout.flush()
+
+
+def _was_interrupted(error: BaseException | None) -> bool:
+    """Whether somebody interrupted a statement, which its transaction then complains of."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__context__
+    return False
 
 
 def _chosen(options: dict[str, Any]) -> AuditEventQuerySet:
