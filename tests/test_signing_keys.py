@@ -26,7 +26,7 @@ from tests.configuration import (
     post,
     shop,
 )
-from tokens.keys import gauges, periods, resealing, ring, rotation, vault
+from tokens.keys import gauges, periods, resealing, ring, rotation, steps, vault
 from tokens.keys.models import SigningKey
 from tokens.keys.orders import Done, Order, RefusedError, TooEarlyError
 from tokens.keys.vault import Seal
@@ -103,6 +103,24 @@ def test_a_key_of_each_algorithm_survives_its_pem_and_signs_what_its_jwk_verifie
 def test_the_thumbprint_of_an_ed25519_key_is_that_of_rfc_8037():
     jwk = {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}
     assert jose.thumbprint(jwk) == "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
+
+
+def test_no_key_is_made_whose_name_a_command_would_take_for_an_option(monkeypatch):
+    made = []
+
+    def first_one_that_begins_with_a_dash(algorithm):
+        key = new_private_key(algorithm)
+        while not made and not jose.public_jwk(key, algorithm)["kid"].startswith("-"):
+            key = new_private_key(algorithm)
+        made.append(jose.public_jwk(key, algorithm)["kid"])
+        return key
+
+    new_private_key = jose.new_private_key
+    monkeypatch.setattr(jose, "new_private_key", first_one_that_begins_with_a_dash)
+    key = steps.Steps(START, "beat").publish("EdDSA")
+    assert made[0].startswith("-")
+    assert key.kid == made[-1] != made[0]
+    assert not key.kid.startswith("-")
 
 
 def test_each_client_gets_its_tokens_signed_as_its_flags_say(keys):

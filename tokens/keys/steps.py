@@ -16,6 +16,16 @@ from tokens.keys.models import SigningKey
 State = SigningKey.State
 
 
+def _fresh(algorithm: str) -> tuple[jose.PrivateKey, dict[str, str]]:
+    """A key and its JWK, whose `kid` can be an argument of `keys retire`: one in 64 thumbprints
+    begins with a dash, and would be read as an option."""
+    while True:
+        private = jose.new_private_key(algorithm)
+        jwk = jose.public_jwk(private, algorithm)
+        if not jwk["kid"].startswith("-"):
+            return private, jwk
+
+
 @dataclass(slots=True)
 class Steps:
     """What one job or operator does at one moment; `lines` says it in words."""
@@ -27,8 +37,7 @@ class Steps:
 
     def publish(self, algorithm: str) -> SigningKey:
         """A fresh key, in the JWKS from now on."""
-        private = jose.new_private_key(algorithm)
-        jwk = jose.public_jwk(private, algorithm)
+        private, jwk = _fresh(algorithm)
         key = SigningKey.objects.create(
             kid=jwk["kid"],
             algorithm=algorithm,
