@@ -1,5 +1,6 @@
 """Expansion of nested scope groups: pure functions over `{group: members}`."""
 
+from collections import deque
 from collections.abc import Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 
@@ -19,6 +20,25 @@ def expand(names: Iterable[str], groups: Mapping[str, Iterable[str]]) -> frozens
             opened.add(name)
             waiting.extend(groups[name])
     return frozenset(scopes)
+
+
+def paths(names: Iterable[str], groups: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
+    """The shortest way to each scope that `names` stand for: the name, the groups in it, the scope.
+
+    The keys are what `expand` answers.
+    """
+    found: dict[str, list[str]] = {}
+    waiting = deque([name] for name in sorted(names))
+    opened = set()
+    while waiting:
+        path = waiting.popleft()
+        name = path[-1]
+        if name not in groups:
+            found.setdefault(name, path)
+        elif name not in opened:
+            opened.add(name)
+            waiting.extend([*path, member] for member in sorted(groups[name]))
+    return found
 
 
 def find_cycle(groups: Mapping[str, Iterable[str]]) -> list[str] | None:

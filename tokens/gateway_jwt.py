@@ -4,6 +4,7 @@ gateway (RFC 9068 profile)."""
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 
@@ -42,22 +43,29 @@ def make(
             raise InvalidScope(reason="wider than the subject token")
         # What is said about the user is narrowed with it.
         living = living._replace(scopes=names)
-    expires_at = policy.jwt_expires_at(living.client.effective_flags, now, living.token.expires_at)
-    flags = requester.effective_flags
-    claims = {
+    expires_at = expiry(living, now)
+    said = claims(living, requester=requester, now=now) | {"jti": secrets.token_urlsafe(12)}
+    encoded = ring.current().signer(requester.effective_flags.jwt_alg).sign(said, typ=TYPE)
+    return GatewayJWT(encoded, said["scope"], int((expires_at - now).total_seconds()))
+
+
+def expiry(living: Living, now: datetime) -> datetime:
+    return policy.jwt_expires_at(living.client.effective_flags, now, living.token.expires_at)
+
+
+def claims(living: Living, *, requester: Client, now: datetime) -> dict[str, Any]:
+    """What the JWT says, but for its `jti`."""
+    return {
         **payload.user_claims(living),
         **payload.context(living),
         "iss": settings.PUBLIC_URL,
         "sub": living.subject,
-        "aud": flags.jwt_audience,
+        "aud": requester.effective_flags.jwt_audience,
         "client_id": living.client.client_id,
         "scope": scopes.as_text(living.scopes),
         "iat": int(now.timestamp()),
-        "exp": int(expires_at.timestamp()),
-        "jti": secrets.token_urlsafe(12),
+        "exp": int(expiry(living, now).timestamp()),
     }
-    encoded = ring.current().signer(flags.jwt_alg).sign(claims, typ=TYPE)
-    return GatewayJWT(encoded, claims["scope"], int((expires_at - now).total_seconds()))
 
 
 def of_client(client: Client, stored_scope: str, now: datetime) -> GatewayJWT:

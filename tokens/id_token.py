@@ -3,7 +3,8 @@
 import base64
 import hashlib
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 import jwt
 from django.conf import settings
@@ -15,21 +16,26 @@ from tokens.scopes import OPENID
 
 
 def of(client: Client, pair: Pair, access_token: str, nonce: str) -> str:
-    """The ID token beside a user's access token; claims about the user are for userinfo."""
-    flags, token = client.effective_flags, pair.access_token
-    expires_at = token.issued_at + timedelta(seconds=flags.id_token_seconds)
-    claims = {
-        "iss": settings.PUBLIC_URL,
-        "sub": pair.sub,
-        "aud": client.client_id,
-        "iat": int(token.issued_at.timestamp()),
-        "exp": int(expires_at.timestamp()),
-        "auth_time": int(pair.auth_time.timestamp()),
-        "at_hash": _half_hash(access_token),
-    }
+    """The ID token beside a user's access token."""
+    said = claims(client, pair.sub, issued_at=pair.access_token.issued_at, auth_time=pair.auth_time)
+    said["at_hash"] = _half_hash(access_token)
     if nonce:
-        claims["nonce"] = nonce
-    return ring.current().signer(flags.id_token_alg).sign(claims)
+        said["nonce"] = nonce
+    return ring.current().signer(client.effective_flags.id_token_alg).sign(said)
+
+
+def claims(client: Client, sub: str, *, issued_at: datetime, auth_time: datetime) -> dict[str, Any]:
+    """What an ID token says, but for what ties it to one request (`nonce`) and one access token
+    (`at_hash`); claims about the user are for userinfo."""
+    expires_at = issued_at + timedelta(seconds=client.effective_flags.id_token_seconds)
+    return {
+        "iss": settings.PUBLIC_URL,
+        "sub": sub,
+        "aud": client.client_id,
+        "iat": int(issued_at.timestamp()),
+        "exp": int(expires_at.timestamp()),
+        "auth_time": int(auth_time.timestamp()),
+    }
 
 
 def require_signer(client: Client) -> None:

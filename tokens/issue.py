@@ -201,23 +201,19 @@ def first_pair(login: Login, now: datetime, event: Event = FAMILY_ISSUED) -> Pai
         "scope": login.scope,
         "auth_time": login.auth_time,
     }
+    has_refresh_token = client.allows_grant_type(GrantType.REFRESH_TOKEN)
+    expiries = policy.first_expiries(flags, now, has_refresh_token=has_refresh_token)
     refresh_token = None
-    family_ends_at = None
-    if client.allows_grant_type(GrantType.REFRESH_TOKEN):
-        expires_at = policy.refresh_token_expires_at(flags, now, login_at=now)
+    if expiries.refresh_token:
         refresh_token = refresh_tokens.insert(
-            expires_at=expires_at, issued_at=now, login_at=now, **columns
+            expires_at=expiries.refresh_token, issued_at=now, login_at=now, **columns
         )
-        family_ends_at = policy.family_ends_at(
-            flags, login_at=now, refresh_token_expires_at=expires_at
-        )
-    expires_at = policy.access_token_expires_at(flags, now, family_ends_at=family_ends_at)
     access_token = _access_token(
         client,
         now,
-        expires_at,
+        expiries.access_token,
         columns,
-        family_ends_at=family_ends_at,
+        family_ends_at=expiries.login,
         may_reuse=not login.auth_time_is_essential,
     )
     return Pair(access_token, refresh_token, login.auth_time, login.user.sub)

@@ -98,6 +98,24 @@ def family_ends_at(
             return None
 
 
+@dataclass(frozen=True, slots=True)
+class FirstExpiries:
+    """When the first tokens of a login end, and the login itself where that has a fixed end."""
+
+    access_token: datetime
+    refresh_token: datetime | None
+    login: datetime | None
+
+
+def first_expiries(flags: ClientFlags, now: datetime, *, has_refresh_token: bool) -> FirstExpiries:
+    if not has_refresh_token:
+        return FirstExpiries(access_token_expires_at(flags, now), None, None)
+    refresh_token = refresh_token_expires_at(flags, now, login_at=now)
+    login = family_ends_at(flags, login_at=now, refresh_token_expires_at=refresh_token)
+    access_token = access_token_expires_at(flags, now, family_ends_at=login)
+    return FirstExpiries(access_token, refresh_token, login)
+
+
 def login_has_ended(flags: ClientFlags, login_at: datetime, now: datetime) -> bool:
     """Whether a login has lasted for as long as it may, though a refresh token is still alive: the
     flags may have changed since that was issued."""

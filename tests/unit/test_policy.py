@@ -49,6 +49,19 @@ def test_a_first_refresh_token_has_the_whole_lifetime_and_starts_a_fixed_one():
     assert policy.refresh_token_expires_at(rules, NOW, login_at=NOW) == NOW + 4 * HOUR
 
 
+def test_the_first_access_token_ends_with_a_login_that_has_a_fixed_end():
+    rules = flags(access_token_seconds=7200, refresh_token_seconds=3600, refresh_expiry="fixed")
+    ends_at = NOW + HOUR
+    first = policy.first_expiries(rules, NOW, has_refresh_token=True)
+    assert first == policy.FirstExpiries(ends_at, ends_at, ends_at)
+
+
+def test_without_refresh_tokens_nothing_ends_a_login_but_its_access_token():
+    rules = flags(access_token_seconds=7200, refresh_token_seconds=3600, refresh_expiry="fixed")
+    first = policy.first_expiries(rules, NOW, has_refresh_token=False)
+    assert first == policy.FirstExpiries(NOW + 2 * HOUR, None, None)
+
+
 @pytest.mark.parametrize(
     ("refresh_expiry", "expected"),
     [("sliding", None), ("fixed", NOW + HOUR), ("sliding_capped", NOW + 2 * HOUR)],

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clients_admin.scopes import expand, find_cycle
+from clients_admin.scopes import expand, find_cycle, paths
 
 NAMES = st.sampled_from("abcdef")
 GROUPS = st.dictionaries(NAMES, st.lists(st.sampled_from("abcdefxyz"), max_size=4))
@@ -32,6 +32,24 @@ def test_a_name_that_is_no_group_is_a_scope():
 
 def test_a_stored_cycle_is_opened_once_and_ends():
     assert expand(["a"], {"a": ["b", "x"], "b": ["a", "y"]}) == {"x", "y"}
+
+
+def test_the_way_to_a_scope_is_the_shortest_one():
+    groups = {"all": ["shop", "orders"], "shop": ["orders", "stock"], "stock": ["stock.read"]}
+    assert paths(["all", "openid"], groups) == {
+        "openid": ["openid"],
+        "orders": ["all", "orders"],
+        "stock.read": ["all", "shop", "stock", "stock.read"],
+    }
+
+
+@given(st.lists(NAMES), GROUPS)
+def test_there_is_a_way_to_exactly_what_names_stand_for(names, groups):
+    found = paths(names, groups)
+    assert set(found) == expand(names, groups)
+    for scope, path in found.items():
+        assert (path[0] in names, path[-1]) == (True, scope)
+        assert all(member in groups[group] for group, member in pairwise(path))
 
 
 @pytest.mark.parametrize(

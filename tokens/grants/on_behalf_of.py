@@ -214,8 +214,14 @@ def opaque(delegation: Delegation, now: datetime) -> dict[str, Any]:
 
 def signed(delegation: Delegation, now: datetime) -> dict[str, Any]:
     """The gateway JWT that such an access token would be exchanged for; nothing is written."""
+    token = gateway_jwt.make(unwritten(delegation, now), requester=delegation.client, now=now)
+    return {"access_token": token.encoded, "expires_in": token.expires_in}
+
+
+def unwritten(delegation: Delegation, now: datetime) -> Living:
+    """The access token that would be issued, as if it were."""
     client, user = delegation.client, delegation.user
-    unwritten = Token(
+    token = Token(
         client_id=client.pk,
         user_id=user.pk,
         scope=delegation.scope,
@@ -225,6 +231,4 @@ def signed(delegation: Delegation, now: datetime) -> dict[str, Any]:
         ),
         extra={"act": delegation.act},
     )
-    subject = Living(unwritten, client, Subject.of(user), frozenset(delegation.scope.split()))
-    token = gateway_jwt.make(subject, requester=client, now=now)
-    return {"access_token": token.encoded, "expires_in": token.expires_in}
+    return Living(token, client, Subject.of(user), frozenset(delegation.scope.split()))
