@@ -40,7 +40,7 @@ ROLES: dict[str, dict[str, dict[str, tuple[str, ...]]]] = {
             "trustedissuer": _ALL,
             "user": _SEE,
         },
-        "tokens": {"signingkey": _SEE},
+        "tokens": {"refreshtoken": ("revoke",), "signingkey": _SEE},
     },
     VIEWERS: {
         "branding": {"brand": _SEE},

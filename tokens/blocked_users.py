@@ -1,6 +1,6 @@
 """A user was blocked, or has a new password: all that they have ends at once.
 
-See `idp.signals`: `user_blocked`, `password_changed`.
+See `idp.signals`: `user_blocked`, `password_changed`. An operator may order it, too (`logins`).
 """
 
 from datetime import datetime

@@ -85,6 +85,7 @@ class RefreshToken(TokenRow):
     successor_access_token = models.BigIntegerField(null=True)
 
     class Meta:
+        permissions: ClassVar = [("revoke_refreshtoken", "Can end tokens and logins of others")]
         indexes: ClassVar = [
             models.Index(fields=["user", "client", "id"], name="refreshtoken_use_case")
         ]

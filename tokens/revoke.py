@@ -26,20 +26,27 @@ def family(
     because: Tag,
     now: datetime | None = None,
 ) -> int:
-    """Ends all tokens that stem from the login of `member`; answers how many rows went.
+    """Ends all tokens that stem from the login of `member`; answers how many rows went."""
+    key = member.pk if isinstance(member, AuthorizationCode) else member.family
+    return login(member.user_id, client, key, because, now)
+
+
+def login(
+    user_id: int, client: Client, key: int | None, because: Tag, now: datetime | None = None
+) -> int:
+    """The same of the login whose family is `key`.
 
     Access tokens that several logins share (`issue` has taken them out of their family) go with
-    the first of these.
+    the first of these. Without a key these go alone, with those that belong to no login at all.
     """
     now = now or timezone.now()
-    key = member.pk if isinstance(member, AuthorizationCode) else member.family
-    whose = (member.user_id, member.client_id, key)
     with transaction.atomic():
-        lock_family(key)
-        ended = access_tokens.delete_of_family(now, *whose)
+        if key is not None:
+            lock_family(key)
+        ended = access_tokens.delete_of_family(now, user_id, client.pk, key)
         tell_of_ended(ended)
-        rows = len(ended) + len(refresh_tokens.delete_of_family(now, *whose))
-        record(because, client_id=client.client_id, user_id=member.user_id, at=now, rows=rows)
+        rows = len(ended) + len(refresh_tokens.delete_of_family(now, user_id, client.pk, key))
+        record(because, client_id=client.client_id, user_id=user_id, at=now, rows=rows)
     return rows
 
 

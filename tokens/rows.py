@@ -150,10 +150,10 @@ class Rows[Row: TokenRow]:
         return deleted
 
     def delete_of_family(
-        self, now: datetime, user_id: int, client_id: int, family: int
+        self, now: datetime, user_id: int, client_id: int, family: int | None
     ) -> list[int]:
-        """Deletes a family's rows that can still be alive, and with them what it shares; answers
-        their ids."""
+        """Deletes a family's rows that can still be alive, and with them what it shares; of no
+        family only these. Answers their ids."""
         cursor = statements.transaction_cursor()
         cursor.execute(
             f"DELETE FROM {self.table.name} "  # noqa: S608 - our own names

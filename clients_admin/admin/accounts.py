@@ -17,6 +17,7 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
+from clients_admin.admin.added_pages import WithAddedPages
 from clients_admin.admin.base import OperatorModelAdmin
 from clients_admin.admin.links import lines
 from clients_admin.admin.operators import may_change_account
@@ -31,7 +32,7 @@ def claim_lines(claims: dict[str, Any]) -> SafeString:
     return lines(f"{name}: {value}" for name, value in sorted(claims.items()))
 
 
-class UserAdmin(OperatorModelAdmin):
+class UserAdmin(WithAddedPages):
     """Users are made by signing in. Only a superuser can let one of them into the admin."""
 
     list_display = ("username", "login_service", "external_id", "is_active", "is_staff")

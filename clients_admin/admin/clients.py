@@ -14,7 +14,8 @@ from django.utils.text import slugify
 from unfold.admin import TabularInline
 
 from clients_admin import secrets
-from clients_admin.admin.base import OperatorModelAdmin, without_buttons
+from clients_admin.admin.added_pages import WithAddedPages
+from clients_admin.admin.base import without_buttons
 from clients_admin.admin.client_form import ClientForm
 from clients_admin.admin.client_secrets import (
     OLD_ENDS_IN,
@@ -79,7 +80,7 @@ class LoginServiceInline(TabularInline):
         return form_field
 
 
-class ClientAdmin(OperatorModelAdmin):
+class ClientAdmin(WithAddedPages):
     """Registered by the toolkit, which finds it by APPLICATION_ADMIN_CLASS."""
 
     form = ClientForm

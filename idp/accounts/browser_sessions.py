@@ -8,7 +8,7 @@ from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.db import transaction
 from django.http import HttpRequest
 
-from idp.accounts.models import User
+from idp.accounts.models import User, new_subject
 from idp.audit.record import record
 from idp.audit.tags import Tag
 
@@ -16,6 +16,13 @@ from idp.audit.tags import Tag
 def connect() -> None:
     user_logged_in.connect(_begun, dispatch_uid="idp.accounts.browser_sessions")
     user_logged_out.connect(_ended, dispatch_uid="idp.accounts.browser_sessions")
+
+
+def end_all(user: User) -> None:
+    """Ends every browser session of a user, here and in the admin: each is tied to the salt."""
+    with transaction.atomic():
+        User.objects.filter(pk=user.pk).update(sessions_salt=new_subject())
+        record(Tag.ACCOUNTS_SESSIONS_ENDED, user_id=user.pk)
 
 
 def _begun(request: HttpRequest, user: User, **_: Any) -> None:

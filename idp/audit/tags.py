@@ -185,7 +185,15 @@ class Tag(StrEnum):
     )
     TOKENS_USER_ENDED = (
         "tokens:user:ended",
-        "A user was blocked or got a new password, so all their tokens were ended.",
+        "A user was blocked or signed out by an operator, or got a new password; all tokens ended.",
+    )
+    TOKENS_FAMILY_ENDED = (
+        "tokens:family:ended",
+        "An operator ended one login of a user at a client, with all of its tokens.",
+    )
+    TOKENS_CLIENT_ENDED = (
+        "tokens:client:ended",
+        "An operator ended all tokens of a client; of many, each batch has its event.",
     )
     ACCOUNTS_PASSWORD_RESET_REQUESTED = (
         "accounts:password:reset_requested",
@@ -214,6 +222,10 @@ class Tag(StrEnum):
     ACCOUNTS_SESSION_ENDED = (
         "accounts:session:ended",
         "A user signed out, which ended a browser session.",
+    )
+    ACCOUNTS_SESSIONS_ENDED = (
+        "accounts:sessions:ended",
+        "An operator ended all browser sessions of a user.",
     )
     ACCOUNTS_SIGN_IN_ACCEPTED = (
         "accounts:sign_in:accepted",

@@ -43,6 +43,7 @@ from tests.passwords.journey import CHANGE, NEW, RESET, follow, set_new
 from tokens import caps, devices
 from tokens.keys.models import SigningKey
 from tokens.keys.orders import Order, exclusive
+from tokens.models import RefreshToken
 
 type Change = Callable[[], Any]
 
@@ -228,6 +229,29 @@ def _revoked(kind: str) -> Change:
     account()
     form = {"token": Shopper().tokens()[kind], "client_id": "shop"}
     return lambda: post("/oauth2/revoke", form)
+
+
+def _client_ended() -> Change:
+    editor = _operator()
+    ended = batch()
+    post("/oauth2/token", {"grant_type": "client_credentials"}, **basic("batch"))
+    page = reverse("admin:clients_admin_client_revoke", args=[ended.pk])
+    return lambda: editor.post(page)
+
+
+def _session_ended(login: str = "") -> Change:
+    editor = _operator()
+    ended = shop()
+    account()
+    Shopper().tokens()
+    user = User.objects.get(username="jane")
+    family = RefreshToken.objects.get().family
+    page = reverse("admin:idp_user_revoke", args=[user.pk])
+    return lambda: editor.post(page, {"login": login or f"{ended.pk}-{family}"})
+
+
+def _all_sessions_ended() -> Change:
+    return _session_ended("all")
 
 
 def _too_many_tokens() -> Change:
@@ -489,6 +513,24 @@ def _table(folder: Path) -> list[tuple[str, Callable[[], Change], tuple[str, ...
             lambda: _revoked("access_token"),
             ("tokens:access_token:revoked",),
             (f"{ROWS}.delete_by_id",),
+        ),
+        (
+            "the end of a client's tokens",
+            _client_ended,
+            ("tokens:client:ended",),
+            (f"{ROWS}.delete_free",),
+        ),
+        (
+            "the end of a session by an operator",
+            _session_ended,
+            ("tokens:family:ended",),
+            (f"{ROWS}.delete_of_family",),
+        ),
+        (
+            "the end of all sessions of a user by an operator",
+            _all_sessions_ended,
+            ("accounts:sessions:ended", "tokens:user:ended"),
+            ("idp/accounts/browser_sessions.py:end_all", "tokens/blocked_users.py:_delete"),
         ),
         (
             "too many access tokens",

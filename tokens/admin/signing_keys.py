@@ -1,15 +1,9 @@
-"""Admin pages of this floor: signing keys, and those of the toolkit's models, which stay closed.
-
-The toolkit registers a page for each of its models, so each is named here. Tokens are not browsed:
-a list of ten million rows serves nobody, and rows hold nothing to read.
-"""
+"""The page of signing keys."""
 
 from typing import Any
 
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
-from django.urls import URLPattern
-from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
 from clients_admin.admin import dashboard
@@ -18,41 +12,6 @@ from tokens import start_page
 from tokens.keys import gauges, listing
 from tokens.keys.models import SigningKey
 from tokens.keys.vault import Seal
-
-
-class _HiddenAdmin(ModelAdmin):
-    """A page that nobody may open, whatever their permissions."""
-
-    def get_urls(self) -> list[URLPattern]:
-        """None: Django looks for the object before it asks for a permission."""
-        return []
-
-    def has_module_permission(self, request: object) -> bool:
-        return False
-
-    def has_view_permission(self, request: object, obj: object = None) -> bool:
-        return False
-
-    has_add_permission = has_view_permission
-    has_change_permission = has_view_permission
-    has_delete_permission = has_view_permission
-
-
-class AccessTokenAdmin(_HiddenAdmin):
-    pass
-
-
-class RefreshTokenAdmin(_HiddenAdmin):
-    pass
-
-
-class AuthorizationCodeAdmin(_HiddenAdmin):
-    pass
-
-
-class IDTokenAdmin(_HiddenAdmin):
-    pass
-
 
 # How unfold colours them.
 _LABELS = {
