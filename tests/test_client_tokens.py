@@ -220,14 +220,14 @@ def test_a_viewer_sees_the_counts_and_revokes_nothing(shopper):
 def test_who_has_no_role_sees_no_tokens(shopper):
     client = Client.objects.get(client_id="shop")
     nobody = operator("nobody")
-    for name in ("tokens", "revoke"):
+    for name in ("tokens", "revoke", "explain"):
         assert nobody.get(address(client, name)).status_code == 403
     assert nobody.post(address(client, "revoke")).status_code == 403
 
 
 def test_a_client_that_is_not_there_is_not_found():
     editor = operator("eddy", EDITORS)
-    for name in ("tokens", "revoke"):
+    for name in ("tokens", "revoke", "explain"):
         for missing in (0, 2**31, 2**70):
             page = reverse(f"admin:clients_admin_client_{name}", args=[missing])
             assert editor.get(page).status_code == 404

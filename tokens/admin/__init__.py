@@ -4,7 +4,7 @@ closed ones of the toolkit's models (the settings name these)."""
 from clients_admin.admin.accounts import UserAdmin
 from clients_admin.admin.added_pages import AddedPage
 from clients_admin.admin.clients import ClientAdmin
-from tokens.admin import client_tokens, sessions, signing_keys
+from tokens.admin import client_tokens, explain, sessions, signing_keys
 from tokens.admin.toolkit import (
     AccessTokenAdmin,
     AuthorizationCodeAdmin,
@@ -23,6 +23,7 @@ __all__ = [
 ClientAdmin.add(
     AddedPage("tokens", "Tokens", client_tokens.tokens_page),
     AddedPage("revoke", "", client_tokens.revoke_page, methods=("GET", "POST")),
+    AddedPage("explain", "Explain", explain.explain_page),
 )
 UserAdmin.add(
     AddedPage("sessions", "Sessions", sessions.sessions_page),

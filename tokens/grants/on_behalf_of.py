@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from clients_admin.models import Client, GrantType
+from clients_admin.models import Client, GrantType, Known
 from clients_admin.scopes import expand
 from idp import metrics
 from idp.accounts.login import find
@@ -145,7 +145,7 @@ def scope_of(client: Client, parameters: Parameters) -> str:
     Frozen: what the client or a group gets later, such a token does not have.
     """
     known = client.read()
-    allowed = expand(known.flags.on_behalf_of_scopes, known.scope_groups) & known.allowed_scopes
+    allowed = allowed_scopes(known)
     asked = parameters.get("scope", "").split()
     names = expand(asked, known.scope_groups) if asked else allowed
     if not names:
@@ -153,6 +153,11 @@ def scope_of(client: Client, parameters: Parameters) -> str:
     if refused := names - allowed:
         raise InvalidScope(reason=f"not allowed: {scopes.as_text(refused)}")
     return scopes.as_text(names)
+
+
+def allowed_scopes(known: Known) -> frozenset[str]:
+    """What both the flag and the client have."""
+    return expand(known.flags.on_behalf_of_scopes, known.scope_groups) & known.allowed_scopes
 
 
 def actor_of(client: Client, parameters: Parameters, now: datetime) -> Living | None:
