@@ -75,7 +75,7 @@ def lives(answer) -> dict[str, timedelta | None]:
 
 
 def problems(answer) -> dict[str, list[str]]:
-    return dict(answer.context["form"].errors)
+    return dict(answer.context["question"].errors)
 
 
 @pytest.fixture
@@ -451,6 +451,18 @@ def test_bad_input_is_said_beside_its_field(viewer, field, text, problem):
     assert problem in html.unescape(row)
     assert 'aria-invalid="true"' in row
     assert "decided" not in answer.context
+
+
+def test_the_form_is_there_once_with_what_was_asked_and_a_button(viewer):
+    page = explain(
+        viewer, batch(), grant="client_credentials", scope="orders.read"
+    ).content.decode()
+    (form,) = re.findall(r'<form method="get".*?</form>', page, re.DOTALL)
+    assert re.findall(r' name="(\w+)"', form) == ["grant", "user", "scope", "gateway"]
+    assert 'value="orders.read"' in form
+    (button,) = re.findall(r"<button([^>]*)>\s*Explain\s*</button>", form)
+    assert 'type="submit"' in button
+    assert " form=" not in button
 
 
 def test_a_name_that_several_users_bear_asks_for_the_subject(viewer):

@@ -91,7 +91,8 @@ def explain_page(visit: Visit) -> HttpResponse:
     client = known(visit.target)
     data = visit.request.GET or {"grant": _first_way(client)}
     form = ExplainForm(data, client=client, may_see_users=visit.may(SEE_USERS))
-    context: dict[str, Any] = {"title": "Explain", "form": form}
+    # Not `form`: unfold's buttons take that for an attribute of their own.
+    context: dict[str, Any] = {"title": "Explain", "question": form}
     if form.is_valid():
         context |= explained(form.case())
     return visit.answer("tokens/admin/explain.html", context)
