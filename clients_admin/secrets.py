@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from clients_admin.models import Client, ClientSecret
 from idp import expiry_warnings, notifications
+from idp.audit.changes import key_of
 from idp.audit.record import record
 from idp.audit.tags import Tag
 from idp.database import statements
@@ -88,6 +89,7 @@ def add(
             actor=actor,
             at=now,
             secret_id=made.pk,
+            row=key_of(client),
         )
     return secret
 
@@ -113,6 +115,7 @@ def end(
             at=now,
             secret_id=known.pk,
             ends_at=ends_at.isoformat(timespec="seconds"),
+            row=key_of(known.client),
         )
         if (days := expiry_warnings.step(ends_at, now)) is not None:
             # Whoever sets an end knows of it: the next warning is the one after.

@@ -91,6 +91,7 @@ def test_a_new_row_is_told_with_all_that_it_holds():
         "name": "orders.read",
         "changed": {"name": [None, "orders.read"], "description": [None, "See your orders"]},
         "hidden": [],
+        "row": changes.key_of(scope),
     }
 
 
@@ -178,6 +179,26 @@ def test_of_a_flag_that_is_named_like_a_secret_only_the_name_is_told(name):
 def test_a_secret_within_a_value_is_left_out():
     event = changed(batch(), description=f"Call us with {TOKEN} or {secrets.generate()}")
     assert diff(event)[1] == {"description": [None, f"Call us with {CUT} or {CUT}"]}
+
+
+def test_another_key_under_the_same_names_is_told_and_is_another_version():
+    client = batch(jwks={"keys": [{"kty": "EC", "x": "one"}]})
+    version = changes.version_of(client)
+    event = changed(client, jwks={"keys": [{"kty": "EC", "x": "two"}]})
+    assert diff(event)[1] == {
+        "jwks.keys": [[{"kty": "EC", "x": "one"}], [{"kty": "EC", "x": "two"}]]
+    }
+    assert changes.version_of(client) != version
+
+
+def test_the_events_about_a_row_are_found_whatever_its_name_becomes():
+    client, other = batch(), batch(client_id="other")
+    for row, name in ((client, "One"), (other, "Two"), (client, "Three")):
+        changed(row, name=name)
+    key = changes.key_of(client)
+    assert key == f"clients_admin.client:{client.pk}"
+    found = AuditEvent.objects.of_row(key).order_by("id")
+    assert [event.details["changed"]["name"][1] for event in found] == ["One", "Three"]
 
 
 @plants_secrets

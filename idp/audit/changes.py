@@ -79,10 +79,16 @@ def _read(rows: QuerySet, row: Model) -> State:
     return state
 
 
-def record_change(row: Model, before: State, *, actor: str | None = None) -> bool:
+def key_of(row: Model) -> str:
+    """What a row is called in the events about it, whatever its name becomes:
+    `clients_admin.client:17`. See `AuditEventQuerySet.of_row`."""
+    return f"{row._meta.label_lower}:{row.pk}"
+
+
+def record_change(row: Model, before: State, *, actor: str | None = None, **details: Any) -> bool:
     """Records how a row differs from what it was, in the caller's transaction; False where it does
-    not. A row that is gone was deleted."""
-    return _record(row, before, state_of(row), actor)
+    not. A row that is gone was deleted. What else the caller knows is told beside the diff."""
+    return _record(row, before, state_of(row), actor, **details)
 
 
 def record_deletion(row: Model, *, actor: str | None = None) -> None:
@@ -90,12 +96,12 @@ def record_deletion(row: Model, *, actor: str | None = None) -> None:
     _record(row, state_of(row), NOTHING, actor)
 
 
-def _record(row: Model, before: State, after: State, actor: str | None) -> bool:
+def _record(row: Model, before: State, after: State, actor: str | None, **more: Any) -> bool:
     changed = {
         path: [before.shown.get(path), after.shown.get(path)]
-        for path in _differing(before.shown, after.shown)
+        for path in differing(before.shown, after.shown)
     }
-    hidden = _differing(before.hidden, after.hidden)
+    hidden = differing(before.hidden, after.hidden)
     if not changed and not hidden:
         return False
     label = row._meta.label
@@ -108,6 +114,8 @@ def _record(row: Model, before: State, after: State, actor: str | None) -> bool:
         name=without_secrets(str(row)),
         changed=changed,
         hidden=hidden,
+        row=key_of(row),
+        **more,
     )
     return True
 
@@ -118,7 +126,8 @@ def _what(before: State, after: State) -> str:
     return "deleted" if after is NOTHING else "changed"
 
 
-def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+def differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """The paths at which two sides of a state are not the same, in order."""
     return sorted(p for p in {*before, *after} if before.get(p) != after.get(p))
 
 
@@ -177,6 +186,8 @@ def _plain(value: Any) -> Any:
         return value
     if isinstance(value, date):
         return value.isoformat()
+    if isinstance(value, Mapping):
+        return {without_secrets(str(name)): _plain(inner) for name, inner in value.items()}
     if isinstance(value, Iterable) and not isinstance(value, str | bytes | memoryview):
         return [_plain(item) for item in value]
     return without_secrets(value if isinstance(value, str) else json.dumps(value, default=str))

@@ -10,6 +10,7 @@ from typing import ClassVar, Self
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.fields.json import KT
 
 from idp.audit import moments
 from idp.environment import environment
@@ -34,6 +35,10 @@ class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
 
     def of_client(self, client_id: str) -> Self:
         return self.filter(client_id=client_id)
+
+    def of_row(self, key: str) -> Self:
+        """Those about one row that operators change, by `changes.key_of`."""
+        return self.alias(row=KT("details__row")).filter(details__has_key="row", row=key)
 
     def of_users(self, user_ids: Iterable[int]) -> Self:
         return self.filter(user_id__in=list(user_ids))
@@ -101,6 +106,12 @@ class AuditEvent(models.Model):
                 fields=["address", "id"],
                 name="auditevent_address",
                 condition=Q(address__isnull=False),
+            ),
+            models.Index(
+                KT("details__row"),
+                "id",
+                name="auditevent_row",
+                condition=Q(details__has_key="row"),
             ),
         ]
 
