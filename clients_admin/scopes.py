@@ -51,3 +51,14 @@ def find_cycle(groups: Mapping[str, Iterable[str]]) -> list[str] | None:
         begin = members.index(next(name for name in groups if name in members))
         return [*members[begin:], *members[:begin], members[begin]]
     return None
+
+
+def groups_above(name: str, groups: Mapping[str, Iterable[str]]) -> set[str]:
+    """`name` and every group that opens to it, however deep."""
+    above, waiting = {name}, [name]
+    while waiting:
+        below = waiting.pop()
+        found = {group for group, inside in groups.items() if below in inside} - above
+        above |= found
+        waiting.extend(found)
+    return above

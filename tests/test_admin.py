@@ -17,9 +17,9 @@ from django.utils import timezone
 from branding.models import Brand
 from clients_admin import secrets
 from clients_admin.admin.durations import in_words
-from clients_admin.admin.scopes import groups_above
 from clients_admin.models import Client, ClientLoginService, ClientSecret, Scope, ScopeGroup
 from clients_admin.roles import EDITORS, VIEWERS
+from clients_admin.scopes import groups_above
 from idp.accounts.local import set_password
 from idp.accounts.models import LocalAccount, LoginService, TrustedIssuer, User
 from tokens.keys.models import SigningKey

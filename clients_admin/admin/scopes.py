@@ -1,6 +1,5 @@
 """The pages of scopes and scope groups."""
 
-from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django import forms
@@ -12,7 +11,7 @@ from django.utils.safestring import SafeString
 from clients_admin.admin.base import OperatorModelAdmin
 from clients_admin.admin.links import links
 from clients_admin.models import Client, Scope, ScopeGroup, scope_group_members
-from clients_admin.scopes import find_cycle
+from clients_admin.scopes import find_cycle, groups_above
 
 USED_BY = ("Used by", {"fields": ["in_groups", "by_clients"]})
 
@@ -85,14 +84,3 @@ class ScopeGroupAdmin(ScopeUseAdmin):
 
     def _groups(self, scope: ScopeGroup) -> QuerySet[ScopeGroup]:
         return scope.contained_in.all()
-
-
-def groups_above(name: str, members: Mapping[str, Iterable[str]]) -> set[str]:
-    """`name` and every group that opens to it, however deep."""
-    above, waiting = {name}, [name]
-    while waiting:
-        below = waiting.pop()
-        found = {group for group, inside in members.items() if below in inside} - above
-        above |= found
-        waiting.extend(found)
-    return above
