@@ -22,6 +22,7 @@ from clients_admin.roles import EDITORS, VIEWERS
 from clients_admin.scopes import groups_above
 from idp.accounts.local import set_password
 from idp.accounts.models import LocalAccount, LoginService, TrustedIssuer, User
+from tests.operators import OperatorBrowser
 from tokens.keys.models import SigningKey
 
 pytestmark = pytest.mark.django_db
@@ -53,7 +54,7 @@ def operator(name, role=None, *, is_superuser=False):
     )
     if role:
         user.groups.add(Group.objects.get(name=role))
-    browser = Browser()
+    browser = OperatorBrowser()
     browser.force_login(user)
     return browser
 

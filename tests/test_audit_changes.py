@@ -38,6 +38,7 @@ from tests.configuration import (
     post,
     shop,
 )
+from tests.operators import OperatorBrowser
 from tokens.format import Prefix, TokenFormat
 
 pytestmark = pytest.mark.django_db
@@ -64,7 +65,7 @@ def editor() -> Browser:
         login_service=service, external_id=str(known.external_id), username="eddy", is_staff=True
     )
     user.groups.add(Group.objects.get(name=EDITORS))
-    browser = Browser(REMOTE_ADDR=HOME)
+    browser = OperatorBrowser(REMOTE_ADDR=HOME)
     browser.force_login(user)
     return browser
 

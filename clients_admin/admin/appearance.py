@@ -32,6 +32,7 @@ UNFOLD: dict[str, Any] = {
         {"rel": "icon", "type": "image/svg+xml", "href": _file("branding/icon.svg")},
     ],
     "DASHBOARD_CALLBACK": "clients_admin.admin.dashboard.context",
+    "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "STYLES": [_file("clients_admin/operators.css")],
     "SCRIPTS": [_file("clients_admin/operators.js")],

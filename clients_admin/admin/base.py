@@ -3,30 +3,65 @@
 from typing import Any
 
 from django.contrib.admin import ShowFacets
+from django.contrib.admin.utils import unquote
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
+from django.core.exceptions import PermissionDenied
 from django.db.models import Field, Model
 from django.forms import Field as FormField
 from django.forms import ModelMultipleChoiceField
-from django.http import HttpRequest
-from unfold.admin import ModelAdmin
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path
 
+from clients_admin.admin.history import history_page
+from clients_admin.admin.saving import GuardedSaving
+from clients_admin.admin.undoing import undo_view
 from idp.audit import changes
 
 
-class OperatorModelAdmin(ModelAdmin):
+class OperatorModelAdmin(GuardedSaving):
     """A page whose names are fixed once given, and that shows viewers readable values.
 
     `fixed_fields` can be set only when the object is made. `shown_as` names, for fields that
     would be raw data to somebody who may only look, the method that shows them instead; nothing
-    is shown for those that it names "". Whatever is saved or deleted is audited, as a diff.
+    is shown for those that it names "". Whatever is saved or deleted is audited, as a diff, which
+    is the history of the row; with `can_undo`, a change of it can be set back.
     """
 
     view_on_site = False
     list_per_page = 50
     show_facets = ShowFacets.NEVER  # Each count beside a filter would be a scan.
     warn_unsaved_form = True
+    change_form_before_template = "clients_admin/opened.html"
     fixed_fields: tuple[str, ...] = ()
     shown_as: dict[str, str] = {}
+    can_undo = False
+    history_tab = ""  # Of a page that shows its history in a tab.
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(undo_view(self))
+        name = f"{self.opts.app_label}_{self.opts.model_name}_undo"
+        undo = path("<int:row_pk>/undo/<int:event_pk>/", view, name=name)
+        return [*([undo] if self.can_undo else []), *super().get_urls()]
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """From the audit, in place of the log that Django's admin keeps."""
+        row = self.get_object(request, unquote(object_id))
+        if row is None:
+            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+        if not self.has_view_or_change_permission(request, row):
+            raise PermissionDenied
+        return history_page(request, self, row)
+
+    def log_addition(self, request: HttpRequest, obj: Model, message: Any) -> None:
+        """Nothing: the audit says it, with who, from where and what."""
+
+    def log_change(self, request: HttpRequest, obj: Model, message: Any) -> None:
+        """Nothing, as above."""
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> None:
+        """Nothing, as above."""
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
         fixed = self.fixed_fields if obj else ()

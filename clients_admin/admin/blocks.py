@@ -5,7 +5,6 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
@@ -103,11 +102,7 @@ class BlockAdmin(OperatorModelAdmin):
         if not request.user.has_perm(LIFT):
             raise PermissionDenied
         block = get_object_or_404(Block, pk=block_pk)
-        with transaction.atomic():
-            is_lifted = blocks.lift(block, actor=str(request.user), now=timezone.now())
-            if is_lifted:
-                self.log_change(request, block, "Lifted.")
-        if is_lifted:
+        if blocks.lift(block, actor=str(request.user), now=timezone.now()):
             messages.success(request, f"{block} is free again.")
         else:
             messages.info(request, f"{block} was free already.")

@@ -10,18 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from django.utils import timezone
-from django.utils.formats import date_format
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_POST
 
 from clients_admin import secrets
-from clients_admin.models import Client, ClientSecret
+from clients_admin.models import Client
 
 if TYPE_CHECKING:
     from clients_admin.admin.clients import ClientAdmin
@@ -51,9 +48,7 @@ def new_secret_view(page: "ClientAdmin") -> View:
         if not client.is_confidential:
             return _back(request, client, "A public client has no secret.")
         try:
-            with transaction.atomic():
-                secret = secrets.add(client, actor=str(request.user))
-                page.log_change(request, client, "Made a new secret.")
+            secret = secrets.add(client, actor=str(request.user))
         except secrets.TooManySecretsError:
             return _back(request, client, _TOO_MANY)
         return _new_secret(request, page, client, secret)
@@ -72,11 +67,7 @@ def rotate_secret_view(page: "ClientAdmin") -> View:
         if not client.is_confidential:
             return _back(request, client, "A public client has no secret.")
         try:
-            with transaction.atomic():
-                secret = secrets.rotate(
-                    client, old_ends_in=OLD_ENDS_IN[when], actor=str(request.user)
-                )
-                page.log_change(request, client, f"Made a new secret; the old one ends {when}.")
+            secret = secrets.rotate(client, old_ends_in=OLD_ENDS_IN[when], actor=str(request.user))
         except secrets.TooManySecretsError:
             return _back(request, client, _TOO_MANY)
         return _new_secret(request, page, client, secret, old_ends=when)
@@ -90,9 +81,7 @@ def end_secret_view(page: "ClientAdmin") -> View:
         client = _client(request, page, client_pk, _END)
         known = get_object_or_404(client.secrets, pk=secret_pk)
         if request.method == "POST":
-            with transaction.atomic():
-                if secrets.end(known, actor=str(request.user)):
-                    page.log_change(request, client, f"Ended the secret of {_made(known)}.")
+            secrets.end(known, actor=str(request.user))
             return _back(request, client)
         context = {"title": "End this secret?", "subtitle": str(client), "known": known}
         return _answer(request, page, client, "end_secret.html", context)
@@ -138,7 +127,3 @@ def _answer(
     template = f"admin/clients_admin/client/{template}"
     about = {"opts": page.opts, "client": client}
     return TemplateResponse(request, template, {**everywhere, **about, **context})
-
-
-def _made(known: ClientSecret) -> str:
-    return date_format(timezone.localtime(known.created_at), "DATETIME_FORMAT")

@@ -13,7 +13,8 @@ from django.utils.safestring import SafeString
 from django.utils.text import slugify
 from unfold.admin import TabularInline
 
-from clients_admin import secrets
+from clients_admin import effects, secrets
+from clients_admin.admin import history
 from clients_admin.admin.added_pages import WithAddedPages
 from clients_admin.admin.base import without_buttons
 from clients_admin.admin.client_form import ClientForm
@@ -29,6 +30,7 @@ from clients_admin.admin.flag_table import TEMPLATE as FLAGS_TEMPLATE
 from clients_admin.admin.flag_table import Submitted, flag_rows
 from clients_admin.admin.key_table import jwks_table
 from clients_admin.admin.links import lines
+from clients_admin.effects import Holdings
 from clients_admin.models import Client, ClientLoginService, GrantType
 
 LOGIN_TAB = "Login and brand"
@@ -36,7 +38,8 @@ LOGIN_TAB = "Login and brand"
 
 @dataclass(slots=True)
 class Tab:
-    """One tab of the client page: a fieldset, inlines, or a part of the template (`secrets`)."""
+    """One tab of the client page: a fieldset, inlines, or a part of the template (`secrets`,
+    `history`)."""
 
     name: str
     fieldset: Any = None
@@ -110,6 +113,8 @@ class ClientAdmin(WithAddedPages):
     }
     autocomplete_fields = ("scopes", "scope_groups")
     inlines = (LoginServiceInline,)
+    can_undo = True
+    history_tab = "history"
     fieldsets = (
         (
             "Basics",
@@ -163,6 +168,10 @@ class ClientAdmin(WithAddedPages):
             context["secrets"] = secrets.live(client) if client else []
             context["secrets_at_once"] = secrets.LIVE_AT_ONCE
             context["old_ends_in"] = OLD_ENDS_IN
+        if client:
+            tabs.append(Tab("History"))
+            context["history"] = history.of(client)
+            context["may_undo"] = self.has_change_permission(request, client)
         wrong = [tab.slug for tab in tabs if tab.error_count]
         context["first_tab"] = wrong[0] if wrong else tabs[0].slug
         context["has_wrong_tab"] = bool(wrong)
@@ -177,6 +186,9 @@ class ClientAdmin(WithAddedPages):
             return response
         page = reverse("admin:clients_admin_client_change", args=[obj.pk])
         return HttpResponseRedirect(page)
+
+    def holdings(self, row: Client) -> Holdings:
+        return effects.of_client(row)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Client]:
         return with_warning(super().get_queryset(request))

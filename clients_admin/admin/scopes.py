@@ -8,8 +8,10 @@ from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
+from clients_admin import effects, undo
 from clients_admin.admin.base import OperatorModelAdmin
 from clients_admin.admin.links import links
+from clients_admin.effects import Holdings
 from clients_admin.models import Client, Scope, ScopeGroup, scope_group_members
 from clients_admin.scopes import find_cycle, groups_above
 
@@ -24,6 +26,7 @@ class ScopeUseAdmin(OperatorModelAdmin):
     ordering = ("name",)
     fixed_fields = ("name",)
     readonly_fields = ("in_groups", "by_clients")
+    can_undo = True
 
     def get_fieldsets(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
         fieldsets = super().get_fieldsets(request, obj)
@@ -66,8 +69,7 @@ class ScopeGroupForm(forms.ModelForm):
         return cleaned
 
     def _refuse_cycle(self, name: str, groups: list[str]) -> None:
-        # Two editors who save at once would each see no cycle: the second waits here.
-        list(ScopeGroup.objects.select_for_update().values_list("pk"))
+        ScopeGroup.hold_all()
         if cycle := find_cycle({**scope_group_members(), name: groups}):
             path = " → ".join(cycle)
             self.add_error("groups", f"A group must not contain itself: {path}.")
@@ -81,6 +83,12 @@ class ScopeGroupAdmin(ScopeUseAdmin):
         USED_BY,
     )
     autocomplete_fields = ("scopes", "groups")
+
+    def hold(self, row: Model) -> None:
+        undo.hold(row)
+
+    def holdings(self, row: ScopeGroup) -> Holdings:
+        return effects.of_scope_group(row)
 
     def _groups(self, scope: ScopeGroup) -> QuerySet[ScopeGroup]:
         return scope.contained_in.all()

@@ -16,6 +16,7 @@ from idp.audit.models import AuditEvent
 from idp.blocking import guard
 from idp.blocking.models import Block, NetworkProfile
 from tests.configuration import account, login_service
+from tests.operators import OperatorBrowser
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("blocking", "partition_lists")]
 
@@ -27,7 +28,7 @@ def operator(role, name="vera"):
         login_service=login_service("operators"), external_id=name, username=name, is_staff=True
     )
     user.groups.add(Group.objects.get(name=role))
-    browser = Browser()
+    browser = OperatorBrowser()
     browser.force_login(user)
     return browser
 

@@ -15,6 +15,7 @@ from unittest import mock
 
 from django.contrib.auth.models import Group
 from django.core.management import call_command
+from django.db import transaction
 from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
@@ -22,10 +23,13 @@ from django.utils import timezone
 from clients_admin import expiry
 from clients_admin.models import Scope
 from clients_admin.roles import EDITORS
+from clients_admin.undo import undo
 from idp.accounts import operator_rights, password_links, password_mails
 from idp.accounts.login import sign_in
 from idp.accounts.models import LocalAccount, LoginService, User
 from idp.accounts.outcomes import Role
+from idp.audit.changes import record_change, state_of, version_of
+from idp.audit.models import AuditEvent
 from idp.blocking.models import FailedAttempt
 from tests.configuration import (
     PASSWORD,
@@ -274,8 +278,23 @@ def _scope_added() -> Change:
 
 def _scope_changed() -> Change:
     editor = _operator()
-    page = reverse("admin:clients_admin_scope_change", args=[_scope().pk])
-    return lambda: editor.post(page, {"description": "Look at your orders"})
+    scope = _scope()
+    page = reverse("admin:clients_admin_scope_change", args=[scope.pk])
+    form = {"description": "Look at your orders", "opened_version": version_of(scope)}
+    return lambda: editor.post(page, form)
+
+
+def _change_set_back() -> Change:
+    client = batch(login_services=[login_service()])
+    with transaction.atomic():
+        before = state_of(client)
+        client.scopes.clear()
+        client.clientloginservice_set.all().delete()
+        client.name = "Other"
+        client.save()
+        record_change(client, before)
+    event = AuditEvent.objects.latest("id")
+    return lambda: undo(client, event)
 
 
 def _scope_deleted() -> Change:
@@ -304,6 +323,7 @@ def _user_let_into_the_admin() -> Change:
     user = User.objects.create(login_service=login_service(), external_id="1", username="jane")
     page = reverse("admin:idp_user_change", args=[user.pk])
     form = {"is_staff": "on", "groups": [Group.objects.get(name=EDITORS).pk]}
+    form |= {"opened_version": version_of(user)}
     return lambda: superuser.post(page, form)
 
 
@@ -369,6 +389,7 @@ def _key_resealed() -> Change:
 
 
 ADMIN = "clients_admin/admin/base.py:OperatorModelAdmin"
+GUARD = "clients_admin/admin/saving.py:GuardedSaving"
 APPLY = "clients_admin/configuration/apply.py:_Run"
 COMMAND = "idp/management/commands/ensure_operator.py"
 ROWS = "tokens/rows.py:Rows"
@@ -548,7 +569,16 @@ def _table(folder: Path) -> list[tuple[str, Callable[[], Change], tuple[str, ...
             "a scope changed in the admin",
             _scope_changed,
             ("clients:scope:changed",),
-            (f"{ADMIN}.save_model", f"{ADMIN}.save_related"),
+            (
+                *(f"{ADMIN}.save_model", f"{ADMIN}.save_related"),
+                *(f"{GUARD}.save_model", f"{GUARD}.save_related"),
+            ),
+        ),
+        (
+            "a change that is set back",
+            _change_set_back,
+            ("clients:client:changed",),
+            ("clients_admin/undo.py:_set_back", "clients_admin/undo.py:_relate"),
         ),
         (
             "a scope deleted in the admin",
