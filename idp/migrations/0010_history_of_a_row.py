@@ -9,7 +9,7 @@ from django.db.models.fields.json import KT
 
 
 class Migration(migrations.Migration):
-    dependencies = [("idp", "0008_audit_lets_less_go")]
+    dependencies = [("idp", "0009_tallies")]
 
     operations = [
         migrations.AddIndex(
