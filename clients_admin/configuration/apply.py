@@ -14,7 +14,7 @@ from branding.models import Brand
 from clients_admin import secrets
 from clients_admin.configuration import diff, document, references, sections, stored
 from clients_admin.configuration.diff import Change
-from clients_admin.configuration.document import Entry, Problems
+from clients_admin.configuration.document import Entry, Problems, of_json
 from clients_admin.configuration.sections import Configuration, Item
 from clients_admin.configuration.stored import Rows
 from clients_admin.models import Client, Scope, ScopeGroup
@@ -69,6 +69,15 @@ def apply(file: Path, *, dry_run: bool = False) -> Applied:
         problems.raise_any()
         transaction.set_rollback(dry_run)
     return applied
+
+
+def apply_object(section: str, value: Any) -> None:
+    """Adds or updates one object that JSON describes, in the caller's transaction, who acts there
+    and has waited for other runs. Raises ConfigurationError: the transaction must then end."""
+    problems = Problems()
+    configuration = sections.read_object(section, of_json(value, problems), problems)
+    _Run(configuration, problems).all_sections()
+    problems.raise_any()
 
 
 class _Run:

@@ -72,6 +72,11 @@ BRAND = (
     Key("support_url", values.text),
     Key("languages", values.texts, _default(Brand, "languages")),
 )
+# The one form of the API; in a file a scope is its name and its description.
+SCOPE = (
+    Key("name", values.required_text, required=True),
+    Key("description", values.text),
+)
 # The long form of a scope group; the short one is the list of its members.
 SCOPE_GROUP = (
     Key("description", values.text),
@@ -219,6 +224,22 @@ def _scope_group(name: str, entry: Entry, problems: Problems) -> Item:
     members = values.names(entry, problems) or []
     found = {"name": name, "description": "", "members": members}
     return Item(entry, found, {"name": entry, "members": entry})
+
+
+def read_object(section: str, entry: Entry, problems: Problems) -> Configuration:
+    """One object as the API has it, all of its keys in one table, as if it stood in a file."""
+    if not isinstance(entry.value, dict):
+        problems.add(entry, f"must be a table with the keys {', '.join(_names(OBJECTS[section]))}")
+        return Configuration()
+    return Configuration(**{section: [Item(entry, _values(entry, OBJECTS[section], problems))]})
+
+
+# What the API changes. Secrets are made there by themselves.
+OBJECTS: dict[str, tuple[Key, ...]] = {
+    "clients": tuple(key for key in CLIENT if key.name not in {"client_secret", "client_secrets"}),
+    "scopes": SCOPE,
+    "scope_groups": (SCOPE[0], *SCOPE_GROUP),
+}
 
 
 # In the order in which a file is applied: what is named comes before what names it.
