@@ -479,12 +479,13 @@ def test_the_demo_finds_only_its_secrets_missing_after_its_own_export(configure,
         "~ client demo-batch: secret changed\n"
         "~ client demo-gateway: secret changed\n"
         "~ client demo-operations: secret changed\n"
+        "~ client demo-configuration: secret changed\n"
         "~ client globex-shop: secret changed\n"
         "~ client acme-own: secret changed\n"
         "~ client acme-terminal: secret changed\n"
         "~ client acme-intranet: secret changed\n"
         "~ client acme-backoffice: secret changed\n"
-        "12 changes to apply.\n"
+        "13 changes to apply.\n"
     )
 
 

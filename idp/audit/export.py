@@ -57,17 +57,19 @@ def follow(events: QuerySet[Any], users: Users) -> Iterator[str | None]:
 
 
 def line(event: AuditEvent, users: Mapping[int, dict[str, Any]]) -> str:
-    return json.dumps(
-        {
-            # As a text: JavaScript and jq round numbers as great as these.
-            "id": str(event.pk),
-            "at": rfc3339(event.at),
-            "tag": event.tag,
-            "actor": event.actor,
-            "client_id": event.client_id,
-            "user": None if event.user_id is None else users.get(event.user_id),
-            "address": event.address,
-            "details": event.details,
-        },
-        ensure_ascii=False,
-    )
+    return json.dumps(described(event, users), ensure_ascii=False)
+
+
+def described(event: AuditEvent, users: Mapping[int, dict[str, Any]]) -> dict[str, Any]:
+    """An event as plain JSON."""
+    return {
+        # As a text: JavaScript and jq round numbers as great as these.
+        "id": str(event.pk),
+        "at": rfc3339(event.at),
+        "tag": event.tag,
+        "actor": event.actor,
+        "client_id": event.client_id,
+        "user": None if event.user_id is None else users.get(event.user_id),
+        "address": event.address,
+        "details": event.details,
+    }

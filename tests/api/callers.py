@@ -12,9 +12,11 @@ from django.utils import timezone
 from idp.accounts.models import User
 from idp.blocking.models import Block
 from tests.configuration import Shopper, account, basic, client, login_service, post, scopes, shop
-from tokens.api.rights import LIFT_BLOCKS, READ
+from tokens.api.rights import LIFT_BLOCKS, READ, WRITE
 
 BOTH = (READ, LIFT_BLOCKS)
+EDITING = (READ, WRITE)
+MERGE_PATCH = "application/merge-patch+json"
 
 
 def of_client(*scope_names: str, client_id: str = "operations") -> str:
@@ -39,11 +41,22 @@ def of_operator(role: str, *scope_names: str, username: str = "vera") -> str:
 
 
 def call(method: str, path: str, token: str = "", body: Any = None, **headers: str) -> HttpResponse:
-    """One call; `body` goes as JSON, unless it is bytes."""
+    """One call; `body` goes as JSON, unless it is bytes, and as a merge patch where it is one."""
     if token:
         headers = {"HTTP_AUTHORIZATION": f"Bearer {token}", **headers}
     data = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Browser().generic(method, path, data, content_type="application/json", **headers)
+    kind = MERGE_PATCH if method == "PATCH" else "application/json"
+    return Browser().generic(method, path, data, content_type=kind, **headers)
+
+
+def tag(path: str, token: str) -> str:
+    """The ETag of what is at a path now."""
+    return call("GET", path, token).headers["ETag"]
+
+
+def change(method: str, path: str, token: str, body: Any = None) -> HttpResponse:
+    """A change by somebody who has just read it."""
+    return call(method, path, token, body, HTTP_IF_MATCH=tag(path, token))
 
 
 def block(label: str = "192.0.2.1", **fields: Any) -> Block:

@@ -8,7 +8,7 @@ from django.test import Client as Browser
 from django.urls import get_resolver
 
 from clients_admin.models import Client
-from clients_admin.roles import EDITORS, VIEWERS
+from clients_admin.roles import EDITORS, ROLES, VIEWERS
 from idp.accounts.models import User
 from idp.accounts.operator_rights import Rights
 from idp.audit.models import AuditEvent
@@ -17,6 +17,7 @@ from tests.api.callers import BOTH, block, call, of_client, of_operator
 from tests.configuration import EXCHANGE, basic, client, post
 from tests.test_hostile_input import paths
 from tokens.api import urls
+from tokens.api.clients.secrets import ClientSecrets
 from tokens.api.endpoint import Endpoint
 from tokens.api.rights import LIFT_BLOCKS, READ, SCOPES
 from tokens.grants.exchange_parameters import USER_REFERENCE_TYPE
@@ -245,8 +246,28 @@ def _view(entry):
     return entry.callback.cls
 
 
+# Viewers do not even see that a client has secrets.
+OF_EDITORS_ALONE = {ClientSecrets}
+
+
 def test_operations_that_change_something_need_more_than_reading():
     for entry in urls.urlpatterns:
         for method, right in _view(entry).needs.items():
-            assert (method == "GET") == (right.scope == READ)
+            is_open = method == "GET" and _view(entry) not in OF_EDITORS_ALONE
+            assert is_open == (right.scope == READ)
             assert (method == "GET") == right.is_to_look
+
+
+def test_viewers_may_look_and_lift_and_nothing_else():
+    """Of each operation the role of its operator, as it stands in the registry of roles."""
+    for entry in urls.urlpatterns:
+        for method, right in _view(entry).needs.items():
+            may = {role: _has(role, right.permission) for role in (EDITORS, VIEWERS)}
+            is_for_viewers = right.scope in {READ, LIFT_BLOCKS}
+            assert may == {EDITORS: True, VIEWERS: is_for_viewers}, (entry, method)
+
+
+def _has(role, permission):
+    app, _, codename = permission.partition(".")
+    verb, _, model = codename.partition("_")
+    return verb in ROLES[role].get(app, {}).get(model, ())

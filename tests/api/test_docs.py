@@ -11,7 +11,7 @@ from idp.environment import PROJECT
 from tokens.api import rights, urls
 
 PAGE = (PROJECT / "docs" / "api.md").read_text()
-COMMANDS = re.findall(r"^    (?:TOKEN=\$\()?curl .*$", PAGE, re.MULTILINE)
+COMMANDS = re.findall(r"^    (?:[A-Z]+=\$\()?curl .*$", PAGE, re.MULTILINE)
 IN_PAGE, HERE = "192.0.2.1", "203.0.113.90"
 
 
@@ -36,7 +36,8 @@ def block_id(live_database):
 
 
 def test_the_lines_of_the_page_work_as_they_stand(live_idp, block_id):
-    token, listing, one_page, lift, lift_address, lift_user, slip = COMMANDS
+    token, listing, one_page, lift, lift_address, lift_user = COMMANDS[:6]
+    slip = COMMANDS[-1]
 
     def said(line, **changes):
         for old, new in changes.values():
@@ -55,6 +56,26 @@ def test_the_lines_of_the_page_work_as_they_stand(live_idp, block_id):
     assert json.dumps(said(slip)) == json.dumps(json.loads(printed_after(slip)))
 
 
+def test_the_life_of_a_client_on_the_page(live_idp):
+    write, make, secret, rotate, etag, change, search, delete = COMMANDS[6:14]
+
+    def said(*lines):
+        return json.loads(run(write, *lines, url=live_idp.url))
+
+    assert said(make)["scopes"] == ["orders.read"]
+    first = said(secret)
+    second = said(rotate)
+    assert first["client_secret"] != second["client_secret"]
+    changed = said(etag, change)
+    assert (changed["name"], changed["flags"]) == ("Orders", {"access_token_seconds": 3600})
+    assert [row["client_id"] for row in said(search)["results"]] == ["orders-report"]
+    assert run(write, delete, url=live_idp.url) == ""
+    assert said(search)["results"] == []
+    audit = json.loads(run(COMMANDS[0], COMMANDS[14], url=live_idp.url))
+    (event,) = audit["results"]
+    assert (event["actor"], event["details"]["what"]) == ("client demo-configuration", "deleted")
+
+
 def printed_after(command: str) -> str:
     """What the page shows below a command."""
     below = PAGE.partition(command)[2].lstrip("\n")
@@ -63,7 +84,8 @@ def printed_after(command: str) -> str:
 
 def test_the_page_names_every_endpoint_and_code():
     for entry in urls.urlpatterns:
-        path = "/" + str(entry.pattern).replace("<int:block_id>", "{id}")
+        path = "/" + re.sub(r"<int:\w+>", "{id}", str(entry.pattern))
+        path = re.sub(r"<\w+:(\w+)>", r"{\1}", path)
         for method, right in entry.callback.cls.needs.items():
             (row,) = [line for line in PAGE.splitlines() if f"`{method} {path}`" in line]
             assert f"`{right.scope}`" in row

@@ -21,7 +21,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from clients_admin import expiry
-from clients_admin.models import Scope
+from clients_admin.models import Scope, ScopeGroup
 from clients_admin.roles import EDITORS
 from clients_admin.undo import undo
 from idp.accounts import operator_rights, password_links, password_mails
@@ -31,6 +31,7 @@ from idp.accounts.outcomes import Role
 from idp.audit.changes import record_change, state_of, version_of
 from idp.audit.models import AuditEvent
 from idp.blocking.models import FailedAttempt
+from tests.api.callers import call, of_client
 from tests.configuration import (
     PASSWORD,
     SECRET,
@@ -41,10 +42,12 @@ from tests.configuration import (
     client,
     login_service,
     post,
+    scopes,
     shop,
 )
 from tests.passwords.journey import CHANGE, NEW, RESET, follow, set_new
 from tokens import caps, devices
+from tokens.api.rights import WRITE
 from tokens.keys.models import SigningKey
 from tokens.keys.orders import Order, exclusive
 from tokens.models import RefreshToken
@@ -388,9 +391,25 @@ def _key_resealed() -> Change:
     return change
 
 
+def _over_the_api(method: str, path: str, body: Any = None) -> Callable[[], Change]:
+    """A call by a client that acts for itself, whatever it changes."""
+
+    def prepare() -> Change:
+        token = of_client(WRITE)
+        client("robot", grant_types=["client_credentials"])
+        known = client("batch").secrets.get()
+        scopes("spare")
+        ScopeGroup.objects.create(name="all")
+        place = f"/api/v1/{path}".replace("{secret_id}", str(known.pk))
+        return lambda: call(method, place, token, body, HTTP_IF_MATCH="*")
+
+    return prepare
+
+
 ADMIN = "clients_admin/admin/base.py:OperatorModelAdmin"
 GUARD = "clients_admin/admin/saving.py:GuardedSaving"
 APPLY = "clients_admin/configuration/apply.py:_Run"
+REMOVE = "clients_admin/configuration/removal.py:remove"
 COMMAND = "idp/management/commands/ensure_operator.py"
 ROWS = "tokens/rows.py:Rows"
 
@@ -614,6 +633,54 @@ def _table(folder: Path) -> list[tuple[str, Callable[[], Change], tuple[str, ...
                 *(f"{APPLY}.keep", f"{APPLY}.relate_client", f"{APPLY}.scope_groups"),
                 *("clients_admin/models.py:Client.save", "clients_admin/secrets.py:add"),
             ),
+        ),
+        (
+            "a client over the API",
+            _over_the_api("PATCH", "clients/batch", {"scopes": ["spare"]}),
+            ("clients:client:changed",),
+            (f"{APPLY}.keep", f"{APPLY}.relate_client"),
+        ),
+        (
+            "a scope over the API",
+            _over_the_api("POST", "scopes", {"name": "new"}),
+            ("clients:scope:changed",),
+            (f"{APPLY}.keep",),
+        ),
+        (
+            "a scope group over the API",
+            _over_the_api("PUT", "scope-groups/all", {"members": ["spare"]}),
+            ("clients:scope_group:changed",),
+            (f"{APPLY}.scope_groups",),
+        ),
+        (
+            "a client that is deleted over the API",
+            _over_the_api("DELETE", "clients/batch"),
+            ("clients:client:changed",),
+            (REMOVE,),
+        ),
+        (
+            "a scope that is deleted over the API",
+            _over_the_api("DELETE", "scopes/spare"),
+            ("clients:scope:changed",),
+            (REMOVE,),
+        ),
+        (
+            "a scope group that is deleted over the API",
+            _over_the_api("DELETE", "scope-groups/all"),
+            ("clients:scope_group:changed",),
+            (REMOVE,),
+        ),
+        (
+            "a rotation of secrets over the API",
+            _over_the_api("POST", "clients/batch/secrets", {"old_ends_in": 3600}),
+            ("clients:secret:added", "clients:secret:ended"),
+            ("clients_admin/secrets.py:add", "clients_admin/secrets.py:end"),
+        ),
+        (
+            "the end of a secret over the API",
+            _over_the_api("POST", "clients/batch/secrets/{secret_id}/end"),
+            ("clients:secret:ended",),
+            ("clients_admin/secrets.py:end",),
         ),
         (
             "the end of a secret",

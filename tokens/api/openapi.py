@@ -28,7 +28,10 @@ MEANINGS = {
     401: "No token, or one that is not alive.",
     403: "The token does not have the scope, or the role of its user does not allow this.",
     404: "There is no such thing.",
-    415: "The body is not `application/json`.",
+    409: "It is there already, is used by others, or was changed at the same moment.",
+    412: "It is not as `If-Match` says, or is there in spite of `If-None-Match`.",
+    415: "The body is of another media type.",
+    428: "`If-Match` is missing.",
     429: "The caller's address is blocked.",
     503: "The database or the directory of operators is away for a moment.",
 }
@@ -53,18 +56,22 @@ class ProblemSerializer(serializers.Serializer[Any]):
     detail = serializers.CharField(help_text="What went wrong, for people.")
     code = serializers.CharField(
         help_text="The same for programs: `invalid_request`, `invalid_token`, "
-        "`insufficient_scope`, `access_denied`, `not_found` or `temporarily_unavailable`."
+        "`insufficient_scope`, `access_denied`, `not_found`, `conflict`, `precondition_failed`, "
+        "`precondition_required` or `temporarily_unavailable`."
     )
     errors = ProblemErrorSerializer(many=True, required=False)  # type: ignore[assignment]
 
 
-def answers(good: type[serializers.BaseSerializer[Any]], *refusals: int) -> dict[Any, Any]:
-    """The answers of an operation, as `extend_schema` takes them."""
+type Good = type[serializers.BaseSerializer[Any]] | OpenApiResponse
+
+
+def answers(good: Good | dict[int, Good], *refusals: int) -> dict[Any, Any]:
+    """The answers of an operation, as `extend_schema` takes them: 200, or those by status."""
     refused = {
         (status, problems.CONTENT_TYPE): OpenApiResponse(ProblemSerializer, MEANINGS[status])
         for status in sorted({*refusals, *WHATEVER_IT_IS})
     }
-    return {200: good, **refused}
+    return {**(good if isinstance(good, dict) else {200: good}), **refused}
 
 
 class BearerScheme(OpenApiAuthenticationExtension):
@@ -98,7 +105,17 @@ def document(issuer: str) -> dict[str, Any]:
 
     with translation.override("en"):  # As our own texts are, whoever asks first.
         made: dict[str, Any] = SchemaGenerator(patterns=urlpatterns).get_schema(public=True)
+    _close_bodies(made)
     return {**made, "servers": [{"url": issuer}]}
+
+
+def _close_bodies(made: dict[str, Any]) -> None:
+    """What is unknown in a body is refused, so the document says it."""
+    for methods in made["paths"].values():
+        for operation in methods.values():
+            for content in operation.get("requestBody", {}).get("content", {}).values():
+                name = content["schema"]["$ref"].rpartition("/")[2]
+                made["components"]["schemas"][name]["additionalProperties"] = False
 
 
 @wire.endpoint

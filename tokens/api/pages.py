@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 from django.core import signing
+from django.db.models import QuerySet
 from rest_framework import serializers
 
 from tokens.api.reading import Strict, Text
@@ -49,3 +50,20 @@ def place(path: str, said: str) -> list[Any]:
 def next_page(path: str, asked: dict[str, Any], following: str) -> str:
     """The whole address of the next page: what was asked, from another place."""
     return f"{settings.PUBLIC_URL}{path}?{urlencode({**asked, 'cursor': following})}"
+
+
+def by_key(
+    path: str, rows: QuerySet[Any], key: str, asked: dict[str, Any], *, newest_first: bool = False
+) -> tuple[list[Any], str | None]:
+    """A page of rows along a unique index, and the cursor of the next one; None after the last.
+
+    What is added or goes meanwhile moves nothing: a page begins behind the key of a row.
+    """
+    if "cursor" in asked:
+        (last,) = place(path, asked["cursor"])
+        rows = rows.filter(**{f"{key}__{'lt' if newest_first else 'gt'}": last})
+    limit = asked["limit"]
+    found = list(rows.order_by(f"-{key}" if newest_first else key)[: limit + 1])
+    if len(found) <= limit:
+        return found, None
+    return found[:limit], cursor(path, [getattr(found[limit - 1], key)])

@@ -18,6 +18,7 @@ from tokens.api.refusals import InvalidBody, InvalidQuery
 from tokens.errors import InvalidRequest
 
 JSON = "application/json"
+MERGE_PATCH = "application/merge-patch+json"
 
 
 class StrictJSON(BaseParser):
@@ -38,6 +39,10 @@ class StrictJSON(BaseParser):
             )
         except (ValueError, RecursionError):  # Whatever is no JSON, no UTF-8, too deep or too long.
             raise InvalidRequest("The body is not JSON that can be read.") from None
+
+
+class StrictMergePatch(StrictJSON):
+    media_type = MERGE_PATCH
 
 
 def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -10,11 +10,13 @@ from idp.audit.details import without_secrets
 from tokens.errors import AccessDenied, InsufficientScope, TemporarilyUnavailable
 
 READ = "idp.config.read"
+WRITE = "idp.config.write"
 LIFT_BLOCKS = "idp.blocks.lift"
 
 # As the OpenAPI document says them. See docs/decisions.
 SCOPES = {
     READ: "See the configuration, blocks and audit events",
+    WRITE: "Change clients, their secrets, scopes and scope groups",
     LIFT_BLOCKS: "Lift blocks of addresses and users",
 }
 

@@ -1,0 +1,1 @@
+"""Audit events: what has happened, who did it and from where."""

@@ -1,0 +1,1 @@
+"""Clients: the applications registered here, their flags and their secrets."""

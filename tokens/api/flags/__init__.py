@@ -1,0 +1,1 @@
+"""The registry of client flags, for programs that show or set them."""

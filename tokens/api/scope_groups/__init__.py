@@ -1,0 +1,1 @@
+"""Scope groups: names for several scopes and other groups."""

@@ -1,0 +1,1 @@
+"""Scopes: what clients may ask for, in words that users read."""

@@ -1,0 +1,39 @@
+"""Scopes as the API says them."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from tokens.api import shapes
+
+
+class ScopeBodySerializer(serializers.Serializer[Any]):
+    """A scope as it is put."""
+
+    name = serializers.CharField(
+        required=False, help_text="Identifies it: printable ASCII without blanks; never changes."
+    )
+    description = shapes.text(allow_null=True, help_text="What users read when they are asked.")
+
+
+class NewScopeSerializer(ScopeBodySerializer):
+    """A scope as it is made."""
+
+    name = serializers.CharField(help_text="Identifies it: printable ASCII without blanks.")
+
+
+class ScopePatchSerializer(shapes.Patched, ScopeBodySerializer):
+    """What changes of a scope."""
+
+
+class ScopeSerializer(shapes.Described):
+    """A right that clients may ask for."""
+
+    name = serializers.CharField(help_text="Identifies it.")
+    description = shapes.text(help_text="What users read when they are asked.")
+
+
+class ScopePageSerializer(shapes.Page):
+    """A page of scopes."""
+
+    results = ScopeSerializer(many=True)
