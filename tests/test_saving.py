@@ -264,7 +264,7 @@ def test_every_page_of_a_model_that_operators_change_tells_of_a_conflict():
         assert next(iter(changed)) in table(html), model
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 def test_of_two_who_save_at_the_same_moment_one_wins_and_the_other_is_told():
     Group.objects.get_or_create(name=EDITORS)
     scope = Scope.objects.create(name="orders.read", description="See your orders")
