@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.core.validators import RegexValidator, URLValidator
+from django.core.validators import MaxValueValidator, RegexValidator, URLValidator
 from django.db import models
 from django.db.models import F, Func, Q
 from django.db.models.lookups import Exact
@@ -28,6 +28,9 @@ def validate_languages(codes: object) -> None:
         )
     if len(set(codes)) < len(codes):
         raise ValidationError("Enter each language once.")
+
+
+MAX_APPROVALS = 5
 
 
 def default_languages() -> list[str]:
@@ -69,6 +72,13 @@ class Brand(models.Model):  # type: ignore[django-manager-missing]
         validators=[validate_languages],
         help_text="The first one is shown where the browser asks for none of them.",
     )
+    approvals_needed = models.PositiveSmallIntegerField(
+        default=0,
+        db_default=0,
+        validators=[MaxValueValidator(MAX_APPROVALS)],
+        help_text="How many people must approve a change of its clients before it is made; with 0 "
+        "editors save directly.",
+    )
     created_at = models.DateTimeField("created", auto_now_add=True)
     updated_at = models.DateTimeField("updated", auto_now=True)
 
@@ -103,6 +113,10 @@ class Brand(models.Model):  # type: ignore[django-manager-missing]
                     "array",
                 )
                 & ~Q(languages=[]),
+            ),
+            models.CheckConstraint(
+                name="brand_approvals_needed_is_small",
+                condition=Q(approvals_needed__gte=0, approvals_needed__lte=MAX_APPROVALS),
             ),
         ]
 

@@ -500,6 +500,7 @@ brands:
     primary_color: '#334155'
     languages:
       - en
+    approvals_needed: 0
 scopes:
   openid: Know who you are
   orders.read: See your orders

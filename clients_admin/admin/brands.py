@@ -61,6 +61,7 @@ class BrandForm(forms.ModelForm):
             "reset_url",
             "support_url",
             "languages",
+            "approvals_needed",
         )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -87,6 +88,7 @@ class BrandAdmin(OperatorModelAdmin):
     shown_as = {"languages": "language_list", "first_language": ""}
     fieldsets = (
         (None, {"fields": ["slug", "name", "primary_color"]}),
+        ("Changes of its clients", {"fields": ["approvals_needed"]}),
         ("Languages of its pages", {"fields": ["languages", "first_language"]}),
         (
             "Links on its pages",
@@ -94,6 +96,11 @@ class BrandAdmin(OperatorModelAdmin):
         ),
         ("Used by", {"fields": ["by_clients", "by_login_services"]}),
     )
+
+    def get_readonly_fields(self, request: Any, obj: Any = None) -> list[str]:
+        """Whoever could lower what their own changes need would need nothing."""
+        fixed = [] if request.user.is_superuser else ["approvals_needed"]
+        return [*super().get_readonly_fields(request, obj), *fixed]
 
     def get_fieldsets(self, request: Any, obj: Any = None) -> list[Any]:
         fieldsets = list(super().get_fieldsets(request, obj))

@@ -71,8 +71,9 @@ BRAND = (
     Key("reset_url", values.text),
     Key("support_url", values.text),
     Key("languages", values.texts, _default(Brand, "languages")),
+    Key("approvals_needed", values.number, LEFT_ALONE),
 )
-# The one form of the API; in a file a scope is its name and its description.
+# The one form of an object by itself; in a file a scope is its name and its description.
 SCOPE = (
     Key("name", values.required_text, required=True),
     Key("description", values.text),
@@ -227,14 +228,14 @@ def _scope_group(name: str, entry: Entry, problems: Problems) -> Item:
 
 
 def read_object(section: str, entry: Entry, problems: Problems) -> Configuration:
-    """One object as the API has it, all of its keys in one table, as if it stood in a file."""
+    """One object, all of its keys in one table, as if it stood in a file."""
     if not isinstance(entry.value, dict):
         problems.add(entry, f"must be a table with the keys {', '.join(_names(OBJECTS[section]))}")
         return Configuration()
     return Configuration(**{section: [Item(entry, _values(entry, OBJECTS[section], problems))]})
 
 
-# What the API changes. Secrets are made there by themselves.
+# What is changed one by one. Secrets are made by themselves.
 OBJECTS: dict[str, tuple[Key, ...]] = {
     "clients": tuple(key for key in CLIENT if key.name not in {"client_secret", "client_secrets"}),
     "scopes": SCOPE,

@@ -100,6 +100,7 @@ def brand(row: Brand) -> dict[str, Any]:
         "reset_url": row.reset_url,
         "support_url": row.support_url,
         "languages": row.languages,
+        "approvals_needed": row.approvals_needed,
     }
 
 
