@@ -107,6 +107,7 @@ def _identity(directory: Directory, entry: Entry) -> Outcome:
         for role, names in (
             (Role.EDITOR, settings.editor_groups),
             (Role.VIEWER, settings.viewer_groups),
+            (Role.APPROVER, settings.approver_groups),
         )
         if groups & set(names)
     ]

@@ -10,6 +10,7 @@ class Role(StrEnum):
 
     EDITOR = "Editors"
     VIEWER = "Viewers"
+    APPROVER = "Approvers"
 
 
 @dataclass(frozen=True, slots=True)

@@ -305,6 +305,9 @@ class LDAPSettings(Settings):
     )
     editor_groups: Names = Field([], description="Groups whose members are editors in the admin.")
     viewer_groups: Names = Field([], description="Groups whose members are viewers in the admin.")
+    approver_groups: Names = Field(
+        [], description="Groups whose members approve proposals in the admin."
+    )
     role_check_seconds: Annotated[int, Field(ge=0, le=3600)] = Field(
         60, description="For so long an operator's rights are believed without asking again."
     )
@@ -321,7 +324,7 @@ class LDAPSettings(Settings):
         has_password = bool(self.password_file or self.password_variable)
         if bool(self.bind_dn) != has_password:
             raise ValueError("bind_dn: must be given together with a password")
-        for field in ("required_groups", "editor_groups", "viewer_groups"):
+        for field in ("required_groups", "editor_groups", "viewer_groups", "approver_groups"):
             for name in getattr(self, field):
                 if name not in self.groups:
                     raise ValueError(f"{field}: names “{name}”, which is not in groups")
@@ -330,7 +333,7 @@ class LDAPSettings(Settings):
     @property
     def gives_roles(self) -> bool:
         """Whether the directory decides who may do what in the admin."""
-        return bool(self.editor_groups or self.viewer_groups)
+        return bool(self.editor_groups or self.viewer_groups or self.approver_groups)
 
 
 BY_KIND: dict[str, type[Settings]] = {

@@ -75,6 +75,7 @@ def test_groups_are_claims_and_roles(directory, group_filter):
         groups={"dev": DEVELOPERS, "ed": EDITORS, "vi": VIEWERS, "gone": f"cn=gone,{GROUPS}"},
         editor_groups=["ed"],
         viewer_groups=["vi"],
+        approver_groups=["dev", "gone"],
         group_filter=group_filter,
     )
     found = {name: signed_in(at, name) for name in ("eddy", "vera", "john")}
@@ -84,8 +85,8 @@ def test_groups_are_claims_and_roles(directory, group_filter):
         "john": [],
     }
     assert {name: identity.roles for name, identity in found.items()} == {
-        "eddy": {Role.EDITOR, Role.VIEWER},
-        "vera": {Role.VIEWER},
+        "eddy": {Role.EDITOR, Role.VIEWER, Role.APPROVER},
+        "vera": {Role.VIEWER, Role.APPROVER},
         "john": frozenset(),
     }
 

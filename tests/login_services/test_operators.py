@@ -8,7 +8,7 @@ from django.test import Client as Browser
 from django.urls import reverse
 
 from branding.models import Brand
-from clients_admin.roles import EDITORS, VIEWERS
+from clients_admin.roles import APPROVERS, EDITORS, VIEWERS
 from idp.accounts.models import LocalAccount, LoginService, User
 from idp.accounts.outcomes import Role
 from idp.audit.changes import version_of
@@ -56,7 +56,7 @@ def roles(username: str) -> set[str]:
 
 
 def test_the_names_of_the_roles_are_those_of_the_groups():
-    assert {*Role} == {EDITORS, VIEWERS}
+    assert {*Role} == {EDITORS, VIEWERS, APPROVERS}
 
 
 def test_groups_of_the_directory_are_roles(operators):
