@@ -6,7 +6,7 @@ The middleware says it of a request, the operators' UI and commands of whoever a
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.http import HttpRequest
@@ -19,10 +19,12 @@ from idp.audit.details import without_secrets
 @dataclass(frozen=True, slots=True)
 class Context:
     """`meta` is the request's environ, so that an address which somebody vouches for later on in
-    the same request is the one that counts; None where there is no request."""
+    the same request is the one that counts; None where there is no request. `details` are in each
+    event, beside its own."""
 
     meta: Mapping[str, Any] | None = None
     actor: str | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def address(self) -> str | None:
@@ -43,6 +45,14 @@ def acting(actor: str) -> Iterator[None]:
     """While this lasts, events without an actor are this one's. It may be a name that somebody
     has given themselves."""
     with during(replace(current(), actor=without_secrets(actor))):
+        yield
+
+
+@contextmanager
+def noting(**details: Any) -> Iterator[None]:
+    """While this lasts, events have these details too: what they are part of."""
+    known = current()
+    with during(replace(known, details={**known.details, **details})):
         yield
 
 

@@ -51,7 +51,7 @@ def record(  # noqa: PLR0913 - the columns of the table
     inet = _inet(address)
     if address is not None and inet is None:
         details["address"] = address
-    cleaned = clean(details)
+    cleaned = clean({**circumstances.details, **details})
     values: dict[str, Any] = {
         "at": at,
         "tag": tag.value,
