@@ -15,10 +15,23 @@ from django.utils import timezone
 from oauth2_provider.models import AbstractApplication
 
 from clients_admin.flags import FLAGS, LOGIN_SERVICE, SCOPE_OR_GROUP, ClientFlags, problems
+from clients_admin.proposals.models import Approval, Comment, Proposal
 from clients_admin.scopes import expand
 from idp import jwks
 from idp.accounts import certificates
 from idp.accounts.models import LoginService
+
+__all__ = [
+    "Approval",
+    "Client",
+    "ClientLoginService",
+    "ClientSecret",
+    "Comment",
+    "GrantType",
+    "Proposal",
+    "Scope",
+    "ScopeGroup",
+]
 
 # RFC 6749 section 3.3: scope-token = 1*( %x21 / %x23-5B / %x5D-7E ); `*` alone is ours.
 scope_name = RegexValidator(

@@ -1,4 +1,4 @@
-"""The roles of operators: two groups whose permissions are defined here and nowhere else.
+"""The roles of operators: groups whose permissions are defined here and nowhere else.
 
 Granted after each `migrate`, because Django makes the rows of permissions only then; a role has
 exactly what the table says, so a permission that leaves the table is taken away.
@@ -13,11 +13,34 @@ from django.db.models import Q
 
 from idp.accounts.outcomes import Role
 
-EDITORS, VIEWERS = Role.EDITOR.value, Role.VIEWER.value
+EDITORS, VIEWERS, APPROVERS = Role.EDITOR.value, Role.VIEWER.value, Role.APPROVER.value
 
 _SEE = ("view",)
 _UNBLOCK = ("view", "lift")
+_PROPOSE = ("view", "add")
 _ALL = ("add", "change", "delete", "view")
+
+# What viewers and approvers see, and what they may propose.
+_LOOK: dict[str, dict[str, tuple[str, ...]]] = {
+    "branding": {"brand": _SEE},
+    "clients_admin": {
+        "client": _SEE,
+        "clientloginservice": _SEE,
+        "proposal": _PROPOSE,
+        "scope": _SEE,
+        "scopegroup": _SEE,
+    },
+    "idp": {
+        "auditevent": _SEE,
+        "block": _UNBLOCK,
+        "localaccount": _SEE,
+        "loginservice": _SEE,
+        "networkprofile": _SEE,
+        "trustedissuer": _SEE,
+        "user": _SEE,
+    },
+    "tokens": {"signingkey": _SEE},
+}
 
 # `{role: {app: {model: verbs}}}`. Viewers see no secret, not even that it exists; nobody deletes
 # one, because an ended secret is the trace of who could sign in.
@@ -28,6 +51,7 @@ ROLES: dict[str, dict[str, dict[str, tuple[str, ...]]]] = {
             "client": _ALL,
             "clientloginservice": _ALL,
             "clientsecret": ("add", "change", "view"),
+            "proposal": _PROPOSE,
             "scope": _ALL,
             "scopegroup": _ALL,
         },
@@ -42,30 +66,16 @@ ROLES: dict[str, dict[str, dict[str, tuple[str, ...]]]] = {
         },
         "tokens": {"refreshtoken": ("revoke",), "signingkey": _SEE},
     },
-    VIEWERS: {
-        "branding": {"brand": _SEE},
-        "clients_admin": {
-            "client": _SEE,
-            "clientloginservice": _SEE,
-            "scope": _SEE,
-            "scopegroup": _SEE,
-        },
-        "idp": {
-            "auditevent": _SEE,
-            "block": _UNBLOCK,
-            "localaccount": _SEE,
-            "loginservice": _SEE,
-            "networkprofile": _SEE,
-            "trustedissuer": _SEE,
-            "user": _SEE,
-        },
-        "tokens": {"signingkey": _SEE},
+    VIEWERS: _LOOK,
+    APPROVERS: {
+        **_LOOK,
+        "clients_admin": {**_LOOK["clients_admin"], "proposal": (*_PROPOSE, "approve")},
     },
 }
 
 
 def grant(app_config: AppConfig, using: str, apps: Apps = django_apps, **_: Any) -> None:
-    """Receiver of `post_migrate`: gives both roles what the table says for this one app."""
+    """Receiver of `post_migrate`: gives each role what the table says for this one app."""
     try:
         group_model = apps.get_model("auth", "Group")
         permission_model = apps.get_model("auth", "Permission")

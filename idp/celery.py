@@ -30,6 +30,10 @@ app.conf.update(
         "clean up": {"task": "tokens.clean_up", "schedule": crontab(minute=17)},
         "rotate signing keys": {"task": "tokens.rotate_keys", "schedule": crontab(minute=27)},
         "warn of expiry": {"task": "tokens.warn_of_expiry", "schedule": crontab(minute=37)},
+        "expire proposals": {
+            "task": "tokens.expire_proposals",
+            "schedule": crontab(minute=47),
+        },
         "enforce token caps": {
             "task": "tokens.enforce_caps",
             "schedule": crontab(),

@@ -18,7 +18,7 @@ from branding.models import Brand
 from clients_admin import secrets
 from clients_admin.admin.durations import in_words
 from clients_admin.models import Client, ClientLoginService, ClientSecret, Scope, ScopeGroup
-from clients_admin.roles import EDITORS, VIEWERS
+from clients_admin.roles import APPROVERS, EDITORS, VIEWERS
 from clients_admin.scopes import groups_above
 from idp.accounts.local import set_password
 from idp.accounts.models import LocalAccount, LoginService, TrustedIssuer, User
@@ -146,17 +146,19 @@ def row_of(html, flag):
 # --- Roles ------------------------------------------------------------------------------------
 
 
-def test_both_roles_exist_after_the_first_migrate_and_viewers_know_nothing_of_secrets():
+def test_all_roles_exist_after_the_first_migrate_and_viewers_know_nothing_of_secrets():
     granted = {
         group.name: set(group.permissions.values_list("codename", flat=True))
         for group in Group.objects.all()
     }
-    assert set(granted) == {EDITORS, VIEWERS}
+    assert set(granted) == {EDITORS, VIEWERS, APPROVERS}
     may_do = {codename for codename in granted[VIEWERS] if not codename.startswith("view_")}
-    assert may_do == {"lift_block"}
+    assert may_do == {"add_proposal", "lift_block"}
+    assert granted[APPROVERS] == granted[VIEWERS] | {"approve_proposal"}
     assert "view_signingkey" in granted[VIEWERS]
     assert not [codename for codename in granted[VIEWERS] if "secret" in codename]
     assert granted[EDITORS] > granted[VIEWERS]
+    assert "approve_proposal" not in granted[EDITORS]
     assert "delete_clientsecret" not in granted[EDITORS]
     assert not {"add_user", "change_user", "delete_user"} & granted[EDITORS]
 

@@ -11,7 +11,9 @@ from django.core.management import call_command
 from django.db import DatabaseError, connection, transaction
 from django.db.models import Model
 
-from clients_admin.models import ClientSecret
+from clients_admin.models import Approval, ClientSecret, Proposal
+from clients_admin.proposals import life
+from clients_admin.roles import APPROVERS, VIEWERS
 from idp.audit.models import AUDIT_EVENTS, AuditEvent
 from idp.audit.record import record
 from idp.audit.tags import Tag
@@ -22,6 +24,7 @@ from idp.partitioning.tables import PartitionedTable
 from idp.spent_assertions import LEEWAY, SpentAssertion, spend
 from idp.tallies.models import Tally
 from tests.configuration import account, batch
+from tests.proposals import operator, propose
 from tokens import cleanup, devices, issue
 from tokens.identifiers import ACCESS_TOKENS, AUTHORIZATION_CODES, REFRESH_TOKENS
 from tokens.keys import rotation
@@ -123,6 +126,14 @@ def expiry_warning() -> tuple[type[Model], datetime]:
     return ExpiryWarning, NOON + 365 * DAY
 
 
+def closed_proposal() -> tuple[type[Model], datetime]:
+    proposal = propose(batch(), operator("vera", VIEWERS), name="New")
+    Approval.objects.create(proposal=proposal, approver=operator("ada", APPROVERS))
+    life.withdraw(proposal, proposal.author)
+    Proposal.objects.update(closed_at=NOON)
+    return Proposal, NOON + 365 * DAY
+
+
 def retired_key() -> tuple[type[Model], datetime]:
     SigningKey.objects.all().delete()
     rotation.rotate_due(NOON)
@@ -168,6 +179,7 @@ BUILDERS: tuple[Callable[[], tuple[type[Model], datetime]], ...] = (
     tally,
     ended_secret,
     expiry_warning,
+    closed_proposal,
     retired_key,
     failed_attempt,
     block,

@@ -15,7 +15,7 @@ from django.db import DatabaseError, models, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from clients_admin.models import ClientSecret
+from clients_admin.models import ClientSecret, Proposal
 from idp import metrics
 from idp.audit.models import AUDIT_EVENTS
 from idp.audit.record import known as known_of_audit
@@ -121,6 +121,7 @@ BLOCKS_KEPT = timedelta(days=90)
 SECRETS_KEPT = timedelta(days=90)
 TALLIES_KEPT = timedelta(days=40)
 KEYS_KEPT = timedelta(days=365)
+PROPOSALS_KEPT = timedelta(days=365)
 # From the warning on, not from the end: what has ended and stays is warned of once a year.
 WARNINGS_KEPT = timedelta(days=365)
 
@@ -136,6 +137,8 @@ RULES: dict[str, Rule] = dict([
     _rows_of(DeviceAuthorization, "until they expire", lambda now: Q(expires_at__lte=now)),
     _rows_of(ClientSecret, "90 days after their end",
              lambda now: Q(expires_at__lte=now - SECRETS_KEPT)),
+    _rows_of(Proposal, "a year after they were closed, with approvals and comments",
+             lambda now: Q(closed_at__lte=now - PROPOSALS_KEPT)),
     _rows_of(ExpiryWarning, "a year after the warning",
              lambda now: Q(warned_at__lte=now - WARNINGS_KEPT)),
     _rows_of(Tally, "40 days", lambda now: Q(hour__lte=now - TALLIES_KEPT)),
@@ -146,14 +149,16 @@ RULES: dict[str, Rule] = dict([
 ])  # fmt: skip
 
 BOUNDED = {
-    "auth_group": "editors and viewers",
-    "auth_group_permissions": "editors and viewers",
+    "auth_group": "the roles of operators",
+    "auth_group_permissions": "the roles of operators",
     "auth_permission": "one for each action on a model",
     "branding_brand": "configuration",
+    "clients_admin_approval": "go with their proposal",
     "clients_admin_client": "configuration",
     "clients_admin_client_scope_groups": "configuration",
     "clients_admin_client_scopes": "configuration",
     "clients_admin_clientloginservice": "configuration",
+    "clients_admin_comment": "go with their proposal",
     "clients_admin_scope": "configuration",
     "clients_admin_scopegroup": "configuration",
     "clients_admin_scopegroup_groups": "configuration",

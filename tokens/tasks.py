@@ -1,6 +1,7 @@
 """What beat starts, as `idp/celery.py` says: each job is one call, and answers one line of log."""
 
 from clients_admin import expiry
+from clients_admin.proposals import life as proposals
 from idp.jobs import job
 from tokens import caps, cleanup
 from tokens.keys import resealing, rotation
@@ -29,6 +30,11 @@ def rotate_keys() -> str:
 @job("tokens.warn_of_expiry")
 def warn_of_expiry() -> str:
     return f"{expiry.warn()} warned of"
+
+
+@job("tokens.expire_proposals")
+def expire_proposals() -> str:
+    return f"{proposals.expire()} expired"
 
 
 def _counted(counts: dict[str, int]) -> str:

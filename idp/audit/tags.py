@@ -103,6 +103,38 @@ class Tag(StrEnum):
         "clients:secret:ended",
         "A secret of a client was ended, at once or for a time to come.",
     )
+    CLIENTS_PROPOSAL_OPENED = (
+        "clients:proposal:opened",
+        "Somebody proposed a change of a client, a scope or a scope group.",
+    )
+    CLIENTS_PROPOSAL_APPROVED = (
+        "clients:proposal:approved",
+        "Somebody else approved a proposal.",
+    )
+    CLIENTS_PROPOSAL_COMMENTED = (
+        "clients:proposal:commented",
+        "Somebody commented on a proposal.",
+    )
+    CLIENTS_PROPOSAL_REFUSED = (
+        "clients:proposal:refused",
+        "Somebody tried to do something with a proposal that may not be done; the details say why.",
+    )
+    CLIENTS_PROPOSAL_REJECTED = (
+        "clients:proposal:rejected",
+        "Somebody closed a proposal of another one, with a comment.",
+    )
+    CLIENTS_PROPOSAL_WITHDRAWN = (
+        "clients:proposal:withdrawn",
+        "The author of a proposal closed it.",
+    )
+    CLIENTS_PROPOSAL_EXPIRED = (
+        "clients:proposal:expired",
+        "A proposal was open for too long and was closed.",
+    )
+    CLIENTS_PROPOSAL_APPLIED = (
+        "clients:proposal:applied",
+        "A proposal was applied; the event of the change itself names it.",
+    )
     CLIENTS_EXPIRY_WARNED = (
         "clients:expiry:warned",
         "The operators were told that a certificate or a client secret ends soon or has ended.",

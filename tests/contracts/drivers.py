@@ -22,7 +22,8 @@ from django.utils import timezone
 
 from clients_admin import expiry
 from clients_admin.models import Scope, ScopeGroup
-from clients_admin.roles import EDITORS
+from clients_admin.proposals import life
+from clients_admin.roles import APPROVERS, EDITORS, VIEWERS
 from clients_admin.undo import undo
 from idp.accounts import operator_rights, password_links, password_mails
 from idp.accounts.login import sign_in
@@ -31,6 +32,7 @@ from idp.accounts.outcomes import Role
 from idp.audit.changes import record_change, state_of, version_of
 from idp.audit.models import AuditEvent
 from idp.blocking.models import FailedAttempt
+from tests import proposals
 from tests.api.callers import call, of_client
 from tests.configuration import (
     PASSWORD,
@@ -373,6 +375,42 @@ def _secret_about_to_end() -> Change:
     return expiry.warn
 
 
+# --- Proposals ------------------------------------------------------------------------------------
+
+
+def _proposal_opened() -> Change:
+    viewer, known = proposals.operator("vera", VIEWERS), batch()
+    return lambda: proposals.propose(known, viewer, name="New")
+
+
+def _proposed(deed: Callable[..., Any], *arguments: Any) -> Callable[[], Change]:
+    """What somebody else than its author does with a proposal."""
+
+    def prepare() -> Change:
+        proposal = proposals.propose(batch(), proposals.operator("vera", VIEWERS), name="New")
+        by = proposals.operator("bo", EDITORS, APPROVERS)
+        return lambda: deed(proposal, by, *arguments)
+
+    return prepare
+
+
+def _proposal_withdrawn() -> Change:
+    proposal = proposals.propose(batch(), proposals.operator("vera", VIEWERS), name="New")
+    return lambda: life.withdraw(proposal, proposal.author)
+
+
+def _proposal_expired() -> Change:
+    proposals.propose(batch(), proposals.operator("vera", VIEWERS), name="New")
+    return lambda: life.expire(timezone.now() + life.OPEN_FOR)
+
+
+def _deletion_applied() -> Change:
+    known, editor = batch(), proposals.operator("eddy", EDITORS)
+    entry = proposals.entry_of(known)
+    proposal = life.open_proposal("client", entry, None, author=editor)
+    return lambda: life.apply(proposal, editor)
+
+
 # --- Keys -----------------------------------------------------------------------------------------
 
 
@@ -412,6 +450,7 @@ APPLY = "clients_admin/configuration/apply.py:_Run"
 REMOVE = "clients_admin/configuration/removal.py:remove"
 COMMAND = "idp/management/commands/ensure_operator.py"
 ROWS = "tokens/rows.py:Rows"
+LIFE = "clients_admin/proposals/life.py"
 
 
 def drivers(folder: Path) -> list[Driver]:
@@ -421,6 +460,54 @@ def drivers(folder: Path) -> list[Driver]:
 
 def _table(folder: Path) -> list[tuple[str, Callable[[], Change], tuple[str, ...], Any]]:
     return [
+        (
+            "a proposal",
+            _proposal_opened,
+            ("clients:proposal:opened",),
+            (f"{LIFE}:open_proposal",),
+        ),
+        (
+            "an approval",
+            _proposed(life.approve),
+            ("clients:proposal:approved",),
+            (f"{LIFE}:approve",),
+        ),
+        (
+            "a comment on a proposal",
+            _proposed(life.comment, "Why?"),
+            ("clients:proposal:commented",),
+            (f"{LIFE}:_add_comment",),
+        ),
+        (
+            "a rejected proposal",
+            _proposed(life.reject, "No."),
+            ("clients:proposal:rejected",),
+            (f"{LIFE}:_add_comment", f"{LIFE}:_close"),
+        ),
+        (
+            "an applied proposal",
+            _proposed(life.apply),
+            ("clients:client:changed", "clients:proposal:applied"),
+            (f"{LIFE}:_close", f"{APPLY}.keep"),
+        ),
+        (
+            "an applied deletion",
+            _deletion_applied,
+            ("clients:client:changed", "clients:proposal:applied"),
+            ("clients_admin/proposals/targets.py:Target.put", f"{LIFE}:_close"),
+        ),
+        (
+            "a withdrawn proposal",
+            _proposal_withdrawn,
+            ("clients:proposal:withdrawn",),
+            (f"{LIFE}:_close",),
+        ),
+        (
+            "an expired proposal",
+            _proposal_expired,
+            ("clients:proposal:expired",),
+            (f"{LIFE}:_close",),
+        ),
         (
             "a first sign-in",
             _sign_in_page,

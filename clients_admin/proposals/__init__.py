@@ -1,0 +1,1 @@
+"""Proposed changes of clients, scopes and groups, and who must approve them; decision 0019."""
