@@ -44,6 +44,7 @@ UNFOLD: dict[str, Any] = {
                     _page("Clients", "apps", "clients_admin", "client"),
                     _page("Scopes", "verified_user", "clients_admin", "scope"),
                     _page("Scope groups", "account_tree", "clients_admin", "scopegroup"),
+                    _page("Proposals", "rule", "clients_admin", "proposal"),
                 ],
             },
             {

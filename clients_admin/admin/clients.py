@@ -30,6 +30,7 @@ from clients_admin.admin.flag_table import TEMPLATE as FLAGS_TEMPLATE
 from clients_admin.admin.flag_table import Submitted, flag_rows
 from clients_admin.admin.key_table import jwks_table
 from clients_admin.admin.links import lines
+from clients_admin.admin.proposing import ProposingAdmin, is_proposing
 from clients_admin.effects import Holdings
 from clients_admin.models import Client, ClientLoginService, GrantType
 
@@ -77,13 +78,22 @@ class LoginServiceInline(TabularInline):
     verbose_name_plural = "login services, in the order in which a password is tried"
     fields = ("login_service", "position")
 
+    def has_add_permission(self, request: HttpRequest, obj: Client | None = None) -> bool:
+        return is_proposing(request) or super().has_add_permission(request, obj)
+
+    def has_change_permission(self, request: HttpRequest, obj: Client | None = None) -> bool:
+        return is_proposing(request) or super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Client | None = None) -> bool:
+        return is_proposing(request) or super().has_delete_permission(request, obj)
+
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         form_field = super().formfield_for_dbfield(db_field, request, **kwargs)
         without_buttons(form_field)
         return form_field
 
 
-class ClientAdmin(WithAddedPages):
+class ClientAdmin(ProposingAdmin, WithAddedPages):
     """Registered by the toolkit, which finds it by APPLICATION_ADMIN_CLASS."""
 
     form = ClientForm

@@ -9,9 +9,10 @@ from clients_admin.admin.audit import AuditEventAdmin
 from clients_admin.admin.blocks import BlockAdmin, NetworkProfileAdmin
 from clients_admin.admin.brands import BrandAdmin
 from clients_admin.admin.login_services import LoginServiceAdmin
+from clients_admin.admin.proposals import ProposalAdmin
 from clients_admin.admin.scopes import ScopeAdmin, ScopeGroupAdmin
 from clients_admin.admin.trusted_issuers import TrustedIssuerAdmin
-from clients_admin.models import Scope, ScopeGroup
+from clients_admin.models import Proposal, Scope, ScopeGroup
 from idp.accounts.models import LocalAccount, LoginService, TrustedIssuer, User
 from idp.audit.models import AuditEvent
 from idp.blocking.models import Block, NetworkProfile
@@ -19,6 +20,7 @@ from idp.blocking.models import Block, NetworkProfile
 PAGES = {
     Scope: ScopeAdmin,
     ScopeGroup: ScopeGroupAdmin,
+    Proposal: ProposalAdmin,
     Brand: BrandAdmin,
     LoginService: LoginServiceAdmin,
     TrustedIssuer: TrustedIssuerAdmin,

@@ -9,8 +9,8 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from clients_admin import effects, undo
-from clients_admin.admin.base import OperatorModelAdmin
 from clients_admin.admin.links import links
+from clients_admin.admin.proposing import ProposingAdmin
 from clients_admin.effects import Holdings
 from clients_admin.models import Client, Scope, ScopeGroup, scope_group_members
 from clients_admin.scopes import find_cycle, groups_above
@@ -18,7 +18,7 @@ from clients_admin.scopes import find_cycle, groups_above
 USED_BY = ("Used by", {"fields": ["in_groups", "by_clients"]})
 
 
-class ScopeUseAdmin(OperatorModelAdmin):
+class ScopeUseAdmin(ProposingAdmin):
     """What scopes and groups share: who uses them, and that only an unused one can be deleted."""
 
     list_display = ("name", "description")
