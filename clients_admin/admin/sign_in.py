@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.contrib.auth.forms import AuthenticationForm as BaseAuthenticationForm
 from unfold.forms import AuthenticationForm
 
 from idp.accounts.models import User
@@ -16,3 +17,8 @@ class OperatorSignInForm(AuthenticationForm):
         username.label = "User name"
         username.max_length = User._meta.get_field("username").max_length
         username.widget.attrs["maxlength"] = username.max_length
+
+    def confirm_login_allowed(self, user: Any) -> None:
+        """Also who has no role: they are let in to the one page that is for them
+        (`client_requests`), and each page of the admin asks for more than a session."""
+        BaseAuthenticationForm.confirm_login_allowed(self, user)

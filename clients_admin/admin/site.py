@@ -6,15 +6,17 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
-from django.urls import URLPattern, URLResolver
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseRedirect
+from django.urls import URLPattern, URLResolver, path, reverse
 from django.utils import translation
 from django.utils.csp import CSP
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csp import csp_override
+from django.views.decorators.csrf import csrf_protect
 from unfold.sites import UnfoldAdminSite
 
+from clients_admin.admin.client_requests import may_request, request_view
 from clients_admin.admin.sign_in import OperatorSignInForm
 from idp.audit.context import acting
 
@@ -29,8 +31,9 @@ OPERATOR_CSP: dict[str, Any] = {
     "style-src-attr": [CSP.UNSAFE_INLINE],
 }
 
-# Passwords live in login services, and no object has a page for end-users.
-_LEFT_OUT = {"password_change", "password_change_done", "view_on_site"}
+# Passwords live in login services, no object has a page for end-users, and who has no role must be
+# able to sign out, too.
+_LEFT_OUT = {"logout", "password_change", "password_change_done", "view_on_site"}
 
 
 class OperatorSite(UnfoldAdminSite):
@@ -46,7 +49,12 @@ class OperatorSite(UnfoldAdminSite):
         self.disable_action("delete_selected")
 
     def get_urls(self) -> list[URLResolver | URLPattern]:
-        return [url for url in super().get_urls() if getattr(url, "name", "") not in _LEFT_OUT]
+        known = [url for url in super().get_urls() if getattr(url, "name", "") not in _LEFT_OUT]
+        return [
+            path("request-client/", _without_role(request_view(self)), name="request_client"),
+            path("logout/", _without_role(self.logout), name="logout"),
+            *known,
+        ]
 
     def admin_view(
         self, view: Callable[..., HttpResponse], cacheable: bool = False
@@ -58,6 +66,8 @@ class OperatorSite(UnfoldAdminSite):
     def login(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
+        if request.method == "GET" and not self.has_permission(request) and may_request(request):
+            return HttpResponseRedirect(reverse("admin:request_client"))
         # Session and audit are written together. What has failed counts apart (`idp.blocking`).
         with transaction.atomic():
             return _opened(super().login)(request, extra_context)
@@ -72,6 +82,11 @@ class OperatorSite(UnfoldAdminSite):
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """Without `colors`, which unfold writes as an inline style: `operators.css` has them."""
         return {**super().each_context(request), "colors": None}
+
+
+def _without_role(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """A page of the site that asks by itself who may see it."""
+    return csp_override(OPERATOR_CSP)(never_cache(_opened(_acted(csrf_protect(view)))))
 
 
 def _acted(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
