@@ -179,6 +179,9 @@ def addresses():
         for row in model_admin.model.objects.all():
             for name in ("change", "history", "delete"):
                 yield page(model, name, row.pk)
+            for added in getattr(model_admin, "added_pages", ()):
+                if added.title:
+                    yield page(model, added.slug, row.pk)
 
 
 def test_nobody_ever_receives_a_digest_a_password_hash_or_a_private_part(

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import jwt
 import pytest
 import time_machine
+from django.contrib.auth.models import Group, Permission
 from django.db import connection
 from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
@@ -40,6 +41,8 @@ from tests.configuration import (
 from tests.issuers import Signer
 from tests.test_admin import operator
 from tokens.explain.flags import MEANINGS
+from tokens.explain.preview import NO_GATEWAY
+from tokens.keys import ring
 from tokens.keys.models import SigningKey
 from tokens.models import AccessToken, AuthorizationCode, RefreshToken
 
@@ -414,13 +417,22 @@ def test_without_a_user_no_token_of_a_user_is_made_up(viewer):
     assert lives(answer)["Access token"] == timedelta(hours=2)
 
 
-def test_without_a_key_it_says_that_nothing_is_signed(viewer):
-    known = batch(flags={"jwt_alg": "ES256"})
-    SigningKey.objects.filter(algorithm="ES256").delete()
-    from tokens.keys import ring
+def test_who_gets_no_gateway_jwts_is_said_beside_the_preview(viewer):
+    known = batch()
+    gateway()
+    client("exchanger", grant_types=[EXCHANGE])
+    for name, problem in (("", NO_GATEWAY), ("gateway", ""), ("exchanger", "")):
+        answer = explain(viewer, known, grant="client_credentials", gateway=name)
+        assert [preview.problem for preview in answer.context["previews"]] == [problem]
+        assert (NO_GATEWAY in answer.content.decode()) == bool(problem)
 
+
+def test_without_a_key_it_says_that_nothing_is_signed(viewer):
+    known = batch()
+    gateway()
+    SigningKey.objects.filter(algorithm="ES256").delete()
     ring.forget()
-    answer = explain(viewer, known, grant="client_credentials")
+    answer = explain(viewer, known, grant="client_credentials", gateway="gateway")
     ring.forget()
     assert "Nothing would be signed: No active ES256 key." in answer.content.decode()
 
@@ -510,8 +522,6 @@ def test_who_may_not_see_users_learns_nothing_of_them():
     known = shop()
     Shopper().tokens()
     browser = operator("somebody", VIEWERS)
-    from django.contrib.auth.models import Group, Permission
-
     Group.objects.get(name=VIEWERS).permissions.remove(Permission.objects.get(codename="view_user"))
     for name in ("acme-web/jane", "acme-web/nobody"):
         answer = explain(browser, known, grant="authorization_code", user=name)

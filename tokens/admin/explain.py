@@ -70,7 +70,7 @@ class ExplainForm(forms.Form):
         gateway: Client | None = Client.objects.filter(client_id=client_id).first()
         if gateway is None:
             raise ValidationError("There is no such client.")
-        return gateway
+        return known(gateway)
 
     def clean(self) -> dict[str, Any]:
         way = ways.BY_NAME.get(self.cleaned_data.get("grant", ""))
@@ -144,12 +144,18 @@ def _facts(decided: Decided) -> Iterator[tuple[str, str, str]]:
     yield (
         "Scope that is kept",
         decided.stored or "none",
-        "Open: what the client has whenever somebody looks."
-        if decided.stored == scopes.ALL
-        else "A list: what the client gets later is not added, what it loses is lost.",
+        _kept(decided.stored),
     )
     yield (
         "Asks for the gateway JWT",
         case.gateway.client_id,
         "Its flags decide audience and algorithm.",
     )
+
+
+def _kept(stored: str) -> str:
+    if not stored:
+        return "No scope is granted."
+    if stored == scopes.ALL:
+        return "Open: what the client has whenever somebody looks."
+    return "A list: what the client gets later is not added, what it loses is lost."

@@ -5,7 +5,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from tokens import gateway_jwt, id_token
+from clients_admin.models import Client, GrantType
+from tokens import gateway_jwt, id_token, scopes
 from tokens.explain import ways
 from tokens.explain.case import Decided
 from tokens.grants import on_behalf_of
@@ -14,10 +15,16 @@ from tokens.introspection.look_up import Token
 from tokens.issue import Delegation
 from tokens.keys import ring
 
+NO_GATEWAY = (
+    "This client may neither introspect nor exchange tokens, so it would not get this JWT: name "
+    "the gateway that does."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """`more` says what the real one has beside these claims, new each time."""
+    """`more` says what the real one has beside these claims, new each time; `problem` why there
+    would be none."""
 
     name: str
     header: dict[str, Any]
@@ -37,14 +44,17 @@ def previews(decided: Decided) -> list[Preview]:
         return []
     living = _living(decided)
     claims = gateway_jwt.claims(living, requester=case.gateway, now=case.now)
-    algorithm = case.gateway.effective_flags.jwt_alg
-    found = [_preview("Gateway JWT", algorithm, gateway_jwt.TYPE, claims, "jti")]
+    header, problem = _header(case.gateway.effective_flags.jwt_alg, gateway_jwt.TYPE)
+    if not gets_jwts(case.gateway):
+        problem = NO_GATEWAY
+    found = [Preview("Gateway JWT", header, claims, "jti", problem)]
     if decided.has_id_token:
         claims = id_token.claims(
             case.client, living.subject, issued_at=case.now, auth_time=case.now
         )
+        header, problem = _header(case.flags.id_token_alg, "JWT")
         more = "at_hash, and nonce where the request has one"
-        found.append(_preview("ID token", case.flags.id_token_alg, "JWT", claims, more))
+        found.append(Preview("ID token", header, claims, more, problem))
     return found
 
 
@@ -65,9 +75,17 @@ def _living(decided: Decided) -> Living:
     return Living(token, client, Subject.of(user) if user else None, decided.granted)
 
 
-def _preview(name: str, algorithm: str, typ: str, claims: dict[str, Any], more: str) -> Preview:
+def gets_jwts(client: Client) -> bool:
+    """Whether a client may ask for the gateway JWT of a token: by introspection, or by exchange."""
+    may_introspect = scopes.INTROSPECTION in client.read().allowed_scopes
+    may_exchange = client.allows_grant_type(GrantType.TOKEN_EXCHANGE)
+    return client.is_confidential and (may_introspect or may_exchange)
+
+
+def _header(algorithm: str, typ: str) -> tuple[dict[str, Any], str]:
+    """The header, and why there is none to sign it."""
     try:
         kid, problem = ring.current().signer(algorithm).kid, ""
     except ring.NoSigningKeyError as missing:
         kid, problem = "", f"Nothing would be signed: {missing} The endpoint answers 503."
-    return Preview(name, {"alg": algorithm, "kid": kid, "typ": typ}, claims, more, problem)
+    return {"alg": algorithm, "kid": kid, "typ": typ}, problem
