@@ -17,8 +17,12 @@ from schemathesis import GenerationMode
 from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
+from clients_admin.flags import FLAGS
 from clients_admin.models import ScopeGroup
 from clients_admin.roles import VIEWERS
+from idp.audit.models import AuditEvent
+from idp.audit.record import record
+from idp.audit.tags import Tag
 from idp.wsgi import application
 from tests.api.callers import block, of_client, of_operator
 from tests.configuration import client, login_service, scopes
@@ -60,17 +64,21 @@ SPOILABLE = [
 
 
 @pytest.fixture
-def house() -> dict[str, Any]:
+def house(label) -> dict[str, Any]:
     """What can be read and changed, by the names of the parameters."""
     service = login_service()
     made = client("batch", "orders.read", grant_types=["client_credentials"])
     client("web", login_services=[service])
-    scopes("spare")
-    ScopeGroup.objects.create(name="spare-group")
+    if "scope-groups" in label:
+        ScopeGroup.objects.create(name="spare")
+    else:
+        scopes("spare")
+    record(Tag.CLIENTS_SECRET_ADDED, client_id="batch")
+    event = AuditEvent.objects.latest("id")
     return {
         "block_id": block().pk,
         "client_id": "batch",
-        "event_id": 1,
+        "event_id": event.pk,
         "name": "spare",
         "secret_id": made.secrets.get().pk,
     }
@@ -86,12 +94,36 @@ def calls_of(label: str, mode: GenerationMode, house: dict[str, Any]) -> st.Sear
     def aimed(case: Any, at_house: bool) -> Any:
         if at_house:
             case.path_parameters = {name: house[name] for name in case.path_parameters or {}}
+            case.query = {name: case.query[name] for name in PLAIN & set(case.query or {})}
+            if isinstance(case.body, dict):
+                case.body = plain(label, case.body)
+            case.headers.pop("If-None-Match", None)
             if case.method in {"PUT", "PATCH", "DELETE"}:
                 case.headers["If-Match"] = "*"
-                case.headers.pop("If-None-Match", None)
         return case
 
     return st.builds(aimed, made, st.booleans())
+
+
+# What names nothing else, so that any value of its type is right.
+PLAIN = frozenset({"client_id", "name", "description", "active", "flags", "members", "limit"})
+
+
+def plain(label: str, body: dict[str, Any]) -> dict[str, Any]:
+    """The part of a body that names nothing that might not be there."""
+    if label.endswith("/blocks/lift"):
+        return {"address": "192.0.2.1"}
+    kept = {name: body[name] for name in PLAIN & set(body)}
+    if "members" in kept:
+        kept["members"] = ["orders.read"]
+    if isinstance(kept.get("flags"), dict):
+        known = {flag.name for flag in FLAGS if not flag.names_of}
+        kept["flags"] = {name: kept["flags"][name] for name in known & set(kept["flags"])}
+    if "{" in label:
+        kept.pop("client_id", None)
+        if label.split("/")[3] != "clients":
+            kept.pop("name", None)
+    return kept
 
 
 def call(case: Any, token: str) -> Any:
@@ -108,24 +140,28 @@ def call(case: Any, token: str) -> Any:
 
 @every_operation
 def test_what_the_document_says_is_answered_as_it_says(house, label):
-    is_answered(label, GenerationMode.POSITIVE, house)
+    seen = answered(label, GenerationMode.POSITIVE, house)
+    assert seen & {200, 201, 204}, f"none has come through: {seen}"
 
 
 @pytest.mark.parametrize("label", SPOILABLE)
 def test_what_it_does_not_say_is_refused(house, label):
-    is_answered(label, GenerationMode.NEGATIVE, house)
+    assert not answered(label, GenerationMode.NEGATIVE, house) & {200, 201, 204}
 
 
-def is_answered(label: str, mode: GenerationMode, house: dict[str, Any]) -> None:
-    """By the program of an editor, who may everything."""
+def answered(label: str, mode: GenerationMode, house: dict[str, Any]) -> set[int]:
+    """How the program of an editor is answered, who may everything."""
     token = of_client(*SCOPES)
+
+    seen = set()
 
     @CALLS
     @given(calls_of(label, mode, house))
     def answers(case: Any) -> None:
-        call(case, token)
+        seen.add(call(case, token).status_code)
 
     answers()
+    return seen
 
 
 @every_operation

@@ -75,6 +75,11 @@ def text(**options: Any) -> serializers.CharField:
     return serializers.CharField(required=False, allow_blank=True, **options)
 
 
+def scope_name(**options: Any) -> serializers.RegexField:
+    """The name of a scope or a group: RFC 6749 section 3.3, as the models have it."""
+    return serializers.RegexField(r"^[\x21\x23-\x5b\x5d-\x7e]+$", max_length=100, **options)
+
+
 def answer(name: str, value: Any, status: str = "200") -> OpenApiExample:
     return OpenApiExample(name, value, response_only=True, status_codes=[status])
 

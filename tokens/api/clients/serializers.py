@@ -13,6 +13,8 @@ from tokens.api.pages import Paged
 from tokens.api.reading import Text
 
 GRANT_TYPES = [*GRANT_TYPE_ALIASES, *GrantType.values]
+# As the models have it; OpenAPI has no \A and \Z.
+_SYNTAX = r"^[A-Za-z0-9._~-]+$"
 _CLIENT_ID = "Identifies it: letters, digits, dots, dashes, tildes and underscores."
 
 
@@ -34,8 +36,8 @@ class JWKSField(serializers.JSONField):
 class ClientFields(serializers.Serializer[Any]):
     """What clients have, as in a configuration file."""
 
-    client_id = serializers.CharField(help_text=_CLIENT_ID)
-    name = shapes.text(help_text="As users and operators read it.")
+    client_id = serializers.RegexField(_SYNTAX, max_length=100, help_text=_CLIENT_ID)
+    name = shapes.text(max_length=255, help_text="As users and operators read it.")
     description = shapes.text(help_text="What it is and whom to call.")
     client_type = serializers.ChoiceField(
         choices=[value for value, _ in Client.CLIENT_TYPES],
@@ -89,7 +91,9 @@ class NewClientSerializer(ClientFields):
 class ClientBodySerializer(NewClientSerializer):
     """A client as it is put."""
 
-    client_id = serializers.CharField(required=False, help_text=_CLIENT_ID)
+    client_id = serializers.RegexField(
+        _SYNTAX, max_length=100, required=False, help_text=_CLIENT_ID
+    )
 
 
 class ClientPatchSerializer(shapes.Patched, ClientFields):

@@ -12,17 +12,17 @@ _MEMBERS = "Scopes and other groups, by name; a group never contains itself."
 class ScopeGroupBodySerializer(serializers.Serializer[Any]):
     """A scope group as it is put."""
 
-    name = serializers.CharField(
+    name = shapes.scope_name(
         required=False, help_text="Identifies it; no scope has the same name. Never changes."
     )
-    description = shapes.text(allow_null=True, help_text="What it is for.")
+    description = shapes.text(max_length=200, allow_null=True, help_text="What it is for.")
     members = shapes.names(allow_null=True, help_text=_MEMBERS)
 
 
 class NewScopeGroupSerializer(ScopeGroupBodySerializer):
     """A scope group as it is made."""
 
-    name = serializers.CharField(help_text="Identifies it; no scope has the same name.")
+    name = shapes.scope_name(help_text="Identifies it; no scope has the same name.")
 
 
 class ScopeGroupPatchSerializer(shapes.Patched, ScopeGroupBodySerializer):
@@ -33,7 +33,7 @@ class ScopeGroupSerializer(shapes.Described):
     """A name for several scopes, opened when a token is looked at."""
 
     name = serializers.CharField(help_text="Identifies it.")
-    description = shapes.text(help_text="What it is for.")
+    description = shapes.text(max_length=200, help_text="What it is for.")
     members = shapes.names(help_text=_MEMBERS)
 
 

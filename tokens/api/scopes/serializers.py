@@ -10,16 +10,18 @@ from tokens.api import shapes
 class ScopeBodySerializer(serializers.Serializer[Any]):
     """A scope as it is put."""
 
-    name = serializers.CharField(
+    name = shapes.scope_name(
         required=False, help_text="Identifies it: printable ASCII without blanks; never changes."
     )
-    description = shapes.text(allow_null=True, help_text="What users read when they are asked.")
+    description = shapes.text(
+        max_length=200, allow_null=True, help_text="What users read when they are asked."
+    )
 
 
 class NewScopeSerializer(ScopeBodySerializer):
     """A scope as it is made."""
 
-    name = serializers.CharField(help_text="Identifies it: printable ASCII without blanks.")
+    name = shapes.scope_name(help_text="Identifies it: printable ASCII without blanks.")
 
 
 class ScopePatchSerializer(shapes.Patched, ScopeBodySerializer):
@@ -30,7 +32,7 @@ class ScopeSerializer(shapes.Described):
     """A right that clients may ask for."""
 
     name = serializers.CharField(help_text="Identifies it.")
-    description = shapes.text(help_text="What users read when they are asked.")
+    description = shapes.text(max_length=200, help_text="What users read when they are asked.")
 
 
 class ScopePageSerializer(shapes.Page):
