@@ -17,6 +17,10 @@ class OperatorBrowser(Browser):
     """Opens the page of an object before it saves it, unless the form says what was opened."""
 
     def post(self, path: str, data: Any = None, *args: Any, **kwargs: Any) -> Any:
-        if path.endswith("/change/") and isinstance(data, dict) and "opened_version" not in data:
+        if (
+            path.endswith(("/change/", "/propose/"))
+            and isinstance(data, dict)
+            and "opened_version" not in data
+        ):
             data = {**opened(self, path), **data}
         return super().post(path, data, *args, **kwargs)

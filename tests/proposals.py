@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.contrib.auth.models import Group
-from django.test import Client as Browser
 
 from clients_admin.configuration import stored
 from clients_admin.models import Client, Proposal
@@ -25,8 +24,8 @@ def operator(name: str, *roles: str, **fields: Any) -> User:
     return user
 
 
-def browser_of(user: User) -> Browser:
-    browser = Browser()
+def browser_of(user: User) -> OperatorBrowser:
+    browser = OperatorBrowser()
     browser.force_login(user)
     return browser
 
