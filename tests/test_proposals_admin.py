@@ -2,6 +2,8 @@
 
 import pytest
 from django.contrib.messages import get_messages
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from branding.models import Brand
@@ -192,7 +194,7 @@ def test_a_viewer_proposes_and_never_saves(shop, viewer):
     browser = browser_of(viewer)
     Brand.objects.update(approvals_needed=0)
     html = browser.get(page(Client, "change", shop.pk)).content.decode()
-    assert 'href="../propose/"' in html
+    assert f'href="{page(Client, "propose", shop.pk)}"' in html
     assert 'name="_save"' not in html
     assert browser.post(page(Client, "change", shop.pk), form_of(shop)).status_code == 403
     form = browser.get(page(Client, "propose", shop.pk)).content.decode()
@@ -247,6 +249,17 @@ def test_the_list_has_what_waits_first(shop, viewer, editor):
     assert html.index(f"/{waits.pk}/change/") < html.index(f"/{closed.pk}/change/")
     html = browser_of(viewer).get(f"{page(Proposal)}?status__exact=withdrawn").content.decode()
     assert f"/{waits.pk}/change/" not in html
+
+
+def test_the_list_costs_the_same_queries_however_long_it_is(shop, viewer):
+    browser, costs = browser_of(viewer), []
+    for numbers in (range(2), range(2, 12)):
+        for number in numbers:
+            propose(shop, operator(f"author{number}", VIEWERS), name=str(number))
+        with CaptureQueriesContext(connection) as queries:
+            browser.get(page(Proposal))
+        costs.append(len(queries))
+    assert costs[0] == costs[1]
 
 
 def test_the_page_shows_the_difference_and_each_role_its_buttons(shop, viewer, editor, approver):

@@ -165,13 +165,13 @@ class ProposingAdmin(OperatorModelAdmin):
         stored = None if row is None else self.target.now(self._name_of(row))
         approvals = self._needed(stored, stored) if stored else 0
         may_save = self.has_change_permission(request, row) if row else True
+        may_only_propose = not may_save and request.user.has_perm(life.PROPOSE)
+        name = f"admin:{self.opts.app_label}_{self.opts.model_name}_propose"
         context |= {
             "approvals_needed": approvals,
             "is_proposing": is_proposing(request),
             "is_proposal": is_proposing(request) or (approvals > 0 and may_save),
-            "may_only_propose": row is not None
-            and not may_save
-            and request.user.has_perm(life.PROPOSE),
+            "propose_page": reverse(name, args=[row.pk]) if row and may_only_propose else "",
             "reason": ReasonForm(request.POST if request.method == "POST" else None),
         }
         return super().render_change_form(request, context, *args, **kwargs)
