@@ -9,6 +9,7 @@ from clients_admin.models import Client, Proposal
 from clients_admin.proposals import life
 from clients_admin.proposals.targets import Entry
 from idp.accounts.models import LoginService, User
+from tests.operators import OperatorBrowser
 
 
 def operator(name: str, *roles: str, **fields: Any) -> User:
