@@ -1,5 +1,7 @@
 """Proposals in the operators' UI: which forms become one, and that nothing goes round them."""
 
+import re
+
 import pytest
 from django.contrib.messages import get_messages
 from django.db import connection
@@ -133,7 +135,11 @@ def test_scopes_and_groups_of_its_clients_are_proposed_and_others_saved(shop, ed
     shop.scope_groups.add(group)
     for row in (used, free):
         browser.post(page(Scope, "change", row.pk), {"description": "New"})
-    browser.post(page(ScopeGroup, "change", group.pk), {"scopes": [free.pk]})
+    address, form = page(ScopeGroup, "change", group.pk), {"scopes": [free.pk]}
+    # First it is shown who gains by it.
+    shown = browser.post(address, form).content.decode()
+    confirmed = re.search(r'name="confirmed_effects" value="([0-9a-f]+)"', shown)[1]
+    browser.post(address, {**form, "confirmed_effects": confirmed})
     assert [proposal.name for proposal in Proposal.objects.order_by("id")] == [
         "orders.read",
         "group",
