@@ -19,6 +19,7 @@ from clients_admin.proposals import life
 from clients_admin.proposals.models import MAX_TEXT, Proposal
 from clients_admin.proposals.needed import needed
 from clients_admin.proposals.targets import BY_MODEL, Entry, Target
+from idp.audit import changes
 
 # A request that carries, from here to the forms, whether it may only propose (`is_proposing`), and
 # why a proposal was refused (`not_proposed`).
@@ -103,7 +104,7 @@ class ProposingAdmin(OperatorModelAdmin):
             return self._open(request, proposed) or show()
 
     def save_model(self, request: Request, obj: Any, form: Any, change: bool) -> None:
-        form.entry_before = self.target.hold(self._name_of(obj)) if change else None
+        form.entry_before = self._held(obj) if change else None
         super().save_model(request, obj, form, change)
 
     def save_related(self, request: Request, form: Any, formsets: Any, change: bool) -> None:
@@ -123,7 +124,7 @@ class ProposingAdmin(OperatorModelAdmin):
             return self._open(request, proposed) or back
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        before = self.target.now(self._name_of(obj))
+        before = self._held(obj)
         if self._needed(before, None):
             raise _Proposed(before, None)
         super().delete_model(request, obj)
@@ -184,6 +185,11 @@ class ProposingAdmin(OperatorModelAdmin):
 
     def _name_of(self, row: Model) -> str:
         return str(getattr(row, self.target.key))
+
+    def _held(self, row: Model) -> Entry | None:
+        """What is stored; held, or somebody could move it into a stricter brand meanwhile."""
+        changes.state_of(row)
+        return self.target.now(self._name_of(row))
 
     def _needed(self, before: Entry | None, wanted: Entry | None) -> int:
         return needed(self.target.kind, before, wanted)

@@ -4,6 +4,7 @@ Each deed is one transaction that holds the proposal's row, so that of two peopl
 sees what the first has done. A deed that is refused changes nothing, and is audited all the same.
 """
 
+import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import wraps
@@ -78,6 +79,8 @@ def open_proposal(  # noqa: PLR0913 - what there is to say
         raise Refused("Nothing would change.")
     if wanted is None and kind != Proposal.Kind.CLIENT:
         raise Refused("Scopes and groups that nobody has can be deleted without a proposal.")
+    if without_secrets(said := json.dumps(wanted)) != said:
+        raise Refused("It holds what looks like a token or a secret, which would be kept in clear.")
     name = str((wanted or before or {})[target.key])
     with transaction.atomic():
         # The author's row: whoever sends a form many times at once does not get past the bound.

@@ -36,8 +36,13 @@ class Target:
         return None if row is None else self.describe(row)
 
     def hold(self, name: str) -> Entry | None:
-        """The same, and nobody changes it until the end of the transaction."""
-        list(self.model._base_manager.select_for_update(no_key=True).filter(**{self.key: name}))
+        """The same, and nobody changes it until the end of the transaction.
+
+        Of scopes and groups all are held, in their order, as forms and files do: two that begin
+        with different ones would wait for each other for ever.
+        """
+        rows = self.model._default_manager.select_for_update(no_key=True)
+        list(rows.filter(client_id=name) if self.kind == Proposal.Kind.CLIENT else rows)
         return self.now(name)
 
     def put(self, name: str, wanted: Entry | None) -> None:
