@@ -396,7 +396,9 @@ def test_groups_that_are_proposed_saved_and_applied_at_once_do_not_wait_for_each
     def save(number, by):
         for round_ in range(4):
             form = {"description": f"{number}.{round_}"}
-            assert browser_of(by).post(pages[number], form).status_code == 302
+            answer = browser_of(by).post(pages[number], form)
+            # The proposal may have been applied since the page was opened.
+            assert answer.status_code == 302 or "conflict-title" in answer.content.decode()
 
     def propose_and_apply(number, by):
         before = stored.scope_group(groups[number])
