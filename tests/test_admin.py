@@ -550,9 +550,14 @@ def test_a_scope_lists_who_uses_it_and_cannot_be_deleted_while_it_is_used(editor
     assert page(ScopeGroup, "change", ScopeGroup.objects.get().pk) in html
     assert page(Client, "change", shop.pk) in html
     assert editor.post(page(Scope, "delete", scope.pk), {"post": "yes"}).status_code == 403
+    # A flag that names it is a use of it, too.
+    named = Scope.objects.create(name="named")
+    Client.objects.filter(pk=shop.pk).update(flags={"on_behalf_of_scopes": ["named"]})
+    assert editor.post(page(Scope, "delete", named.pk), {"post": "yes"}).status_code == 403
+    assert Scope.objects.filter(name="named").exists()
     unused = Scope.objects.create(name="unused")
     editor.post(page(Scope, "delete", unused.pk), {"post": "yes"})
-    assert list(Scope.objects.all()) == [scope]
+    assert set(Scope.objects.all()) == {scope, named}
 
 
 def test_groups_above_opens_every_level():

@@ -119,6 +119,22 @@ def test_what_is_wrong_is_said_beside_the_field_and_shows_nothing(viewer, query,
     assert problem in text_of(viewer, **query)
 
 
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({"from": "0001-01-01T00:00"}, {1}),
+        ({"from": "9999-12-31T23:59"}, set()),
+        ({"before": "0001-01-01T00:00"}, set()),
+        ({"before": "9999-12-31T23:59"}, {1}),
+    ],
+)
+def test_the_first_and_the_last_moment_that_there_is_are_times_like_others(
+    viewer, query, expected
+):
+    record(TAG, n=1)
+    assert shown(viewer, **query) - {None} == expected
+
+
 def test_tags_are_grouped_by_their_source(viewer):
     page = text_of(viewer)
     assert page.count("<optgroup") == len({tag.source for tag in Tag})

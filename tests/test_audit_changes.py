@@ -113,11 +113,13 @@ def test_each_entry_of_a_table_is_told_by_itself():
 
 def test_a_version_stands_for_what_is_stored_shown_or_not():
     row, acme = shop(), brand()
+    namesake = type(acme).objects.create(slug="other", name=acme.name)
     first = changes.version_of(row)
     assert first == changes.version_of(type(row).objects.get(pk=row.pk))
     seen = {first, changes.version_of(acme)}
     for change in (
         lambda: type(row).objects.update(name="Another"),
+        lambda: type(row).objects.update(brand=namesake),
         row.scopes.clear,
         lambda: type(row).objects.update(flags={"password": "one"}),
         lambda: type(row).objects.update(flags={"password": "two"}),

@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString
 from clients_admin import effects, undo
 from clients_admin.admin.links import links
 from clients_admin.admin.proposing import ProposingAdmin
+from clients_admin.configuration.removal import is_used
 from clients_admin.effects import Holdings
 from clients_admin.models import Client, Scope, ScopeGroup, scope_group_members
 from clients_admin.scopes import find_cycle, groups_above
@@ -35,7 +36,7 @@ class ScopeUseAdmin(ProposingAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         if not super().has_delete_permission(request, obj):
             return False
-        return obj is None or not (obj.clients.exists() or self._groups(obj).exists())
+        return obj is None or not is_used(obj)
 
     @admin.display(description="groups that hold it")
     def in_groups(self, scope: Any) -> SafeString:

@@ -16,13 +16,14 @@ def remove(row: Client | Scope | ScopeGroup) -> None:
     """
     # Not even a key of it may be named meanwhile, or it would get a user between look and deletion.
     type(row)._base_manager.select_for_update().get(pk=row.pk)
-    if not isinstance(row, Client) and _is_used(row):
+    if not isinstance(row, Client) and is_used(row):
         raise StillUsedError
     changes.record_deletion(row)
     row.delete()
 
 
-def _is_used(row: Scope | ScopeGroup) -> bool:
+def is_used(row: Scope | ScopeGroup) -> bool:
+    """Whether a client has it, or a group holds it, directly, or a client's flag names it."""
     if isinstance(row, Scope):
         clients, groups = Client.objects.filter(scopes=row), ScopeGroup.objects.filter(scopes=row)
     else:

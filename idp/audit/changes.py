@@ -63,8 +63,12 @@ def version_of(row: Model) -> str:
 
     Keyed, so that nobody finds by trying what is not shown.
     """
-    state = _read(type(row)._base_manager.all(), row)
-    said = json.dumps([state.shown, state.hidden], sort_keys=True, default=str)
+    rows = type(row)._base_manager.all()
+    state = _read(rows, row)
+    # Two rows that this one may name can be called alike.
+    keys = [column.attname for column in row._meta.concrete_fields if column.is_relation]
+    named = rows.filter(pk=row.pk).values_list(*keys).first() if keys else None
+    said = json.dumps([state.shown, state.hidden, named], sort_keys=True, default=str)
     digest = salted_hmac("idp.audit.version", said, algorithm="sha256").digest()
     return base64.urlsafe_b64encode(digest[:16]).decode().rstrip("=")
 

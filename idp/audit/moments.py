@@ -17,13 +17,13 @@ LATENESS = timedelta(minutes=15)
 def first_id_since(events: QuerySet, moment: datetime, table: PartitionedTable) -> int:
     """No event of the moment or later has an id below this one."""
     bucket = table.bucket_of(moment)
-    return _first_id(events, bucket, moment - LATENESS) or first_id(bucket)
+    return _first_id(events, bucket, _moved(moment, -LATENESS)) or first_id(bucket)
 
 
 def end_id_before(events: QuerySet, moment: datetime, table: PartitionedTable) -> int:
     """No event earlier than the moment has this id, or one above it."""
     bucket = table.bucket_of(moment)
-    found = _first_id(events, bucket, moment + LATENESS)
+    found = _first_id(events, bucket, _moved(moment, LATENESS))
     # None is that late yet, so all that is still to come in the bucket may be earlier.
     late = found is not None and events.filter(id=found).exists()
     return found if found is not None and late else first_id(bucket + 1)
@@ -46,6 +46,14 @@ def _first_id(events: QuerySet, bucket: int, wanted: datetime) -> int | None:
         else:
             low = found[0] + 1
     return low
+
+
+def _moved(moment: datetime, by: timedelta) -> datetime:
+    """The moment later by so much; unmoved where no datetime is that late or early."""
+    try:
+        return moment + by
+    except OverflowError:
+        return moment
 
 
 def rfc3339(moment: datetime) -> str:
