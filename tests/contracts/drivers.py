@@ -20,6 +20,7 @@ from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
 
+from branding.models import Brand
 from clients_admin import expiry
 from clients_admin.models import Scope, ScopeGroup
 from clients_admin.proposals import life
@@ -41,6 +42,7 @@ from tests.configuration import (
     account,
     basic,
     batch,
+    brand,
     client,
     login_service,
     post,
@@ -383,6 +385,14 @@ def _proposal_opened() -> Change:
     return lambda: proposals.propose(known, viewer, name="New")
 
 
+def _form_proposed() -> Change:
+    known = batch(brand=brand())
+    Brand.objects.update(approvals_needed=1)
+    editor = proposals.browser_of(proposals.operator("eddy", EDITORS))
+    page = reverse("admin:clients_admin_client_delete", args=[known.pk])
+    return lambda: editor.post(page, {"post": "yes"})
+
+
 def _proposed(deed: Callable[..., Any], *arguments: Any) -> Callable[[], Change]:
     """What somebody else than its author does with a proposal."""
 
@@ -446,6 +456,7 @@ def _over_the_api(method: str, path: str, body: Any = None) -> Callable[[], Chan
 
 ADMIN = "clients_admin/admin/base.py:OperatorModelAdmin"
 GUARD = "clients_admin/admin/saving.py:GuardedSaving"
+PROPOSING = "clients_admin/admin/proposing.py:ProposingAdmin"
 APPLY = "clients_admin/configuration/apply.py:_Run"
 REMOVE = "clients_admin/configuration/removal.py:remove"
 COMMAND = "idp/management/commands/ensure_operator.py"
@@ -465,6 +476,12 @@ def _table(folder: Path) -> list[tuple[str, Callable[[], Change], tuple[str, ...
             _proposal_opened,
             ("clients:proposal:opened",),
             (f"{LIFE}:open_proposal",),
+        ),
+        (
+            "a deletion that becomes a proposal",
+            _form_proposed,
+            ("clients:proposal:opened",),
+            (f"{LIFE}:open_proposal", f"{PROPOSING}.delete_model"),
         ),
         (
             "an approval",
@@ -669,7 +686,10 @@ def _table(folder: Path) -> list[tuple[str, Callable[[], Change], tuple[str, ...
             "a scope made in the admin",
             _scope_added,
             ("clients:scope:changed",),
-            (f"{ADMIN}.save_model", f"{ADMIN}.save_related"),
+            (
+                *(f"{ADMIN}.save_model", f"{ADMIN}.save_related"),
+                *(f"{PROPOSING}.save_model", f"{PROPOSING}.save_related"),
+            ),
         ),
         (
             "a scope changed in the admin",
@@ -678,6 +698,7 @@ def _table(folder: Path) -> list[tuple[str, Callable[[], Change], tuple[str, ...
             (
                 *(f"{ADMIN}.save_model", f"{ADMIN}.save_related"),
                 *(f"{GUARD}.save_model", f"{GUARD}.save_related"),
+                *(f"{PROPOSING}.save_model", f"{PROPOSING}.save_related"),
             ),
         ),
         (
@@ -690,7 +711,7 @@ def _table(folder: Path) -> list[tuple[str, Callable[[], Change], tuple[str, ...
             "a scope deleted in the admin",
             _scope_deleted,
             ("clients:scope:changed",),
-            (f"{ADMIN}.delete_model",),
+            (f"{ADMIN}.delete_model", f"{PROPOSING}.delete_model"),
         ),
         (
             "an account made in the admin",
