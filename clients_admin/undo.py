@@ -14,6 +14,8 @@ from django.db import transaction
 from django.db.models import Field, ForeignKey, JSONField, ManyToManyField, Model
 
 from clients_admin.models import Client, Scope, ScopeGroup, scope_group_members
+from clients_admin.proposals.needed import ApprovalNeeded, refuse_unapproved
+from clients_admin.proposals.targets import BY_MODEL
 from clients_admin.scopes import find_cycle
 from idp.audit import changes
 from idp.audit.changes import State
@@ -62,10 +64,17 @@ def undo(row: Model, event: AuditEvent, *, actor: str | None = None) -> list[Set
     with transaction.atomic():
         hold(row)
         before = changes.state_of(row)
+        target = BY_MODEL[type(row)]
+        name = getattr(row, target.key)
+        entry = target.now(name)
         settings = _settings(row, event, before)
         fresh = type(row)._base_manager.get(pk=row.pk)
         _set_back(fresh, settings)
         _compare(fresh, before, settings)
+        try:
+            refuse_unapproved(type(row), entry, target.now(name))
+        except ApprovalNeeded as needed:
+            raise CannotUndo(str(needed)) from None
         changes.record_change(fresh, before, actor=actor, **{UNDONE: str(event.pk)})
     return settings
 

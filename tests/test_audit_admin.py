@@ -128,9 +128,7 @@ def test_what_is_wrong_is_said_beside_the_field_and_shows_nothing(viewer, query,
         ({"before": "9999-12-31T23:59"}, {1}),
     ],
 )
-def test_the_first_and_the_last_moment_that_there_is_are_times_like_others(
-    viewer, query, expected
-):
+def test_the_first_and_the_last_moment_that_there_is_are_times_like_others(viewer, query, expected):
     record(TAG, n=1)
     assert shown(viewer, **query) - {None} == expected
 

@@ -292,6 +292,14 @@ def test_what_was_changed_again_since_is_named(editor, client):
     refused(editor, client, event, reason)
 
 
+def test_where_a_brand_asks_for_approvals_nothing_is_set_back(editor, client):
+    Client.objects.update(brand=Brand.objects.create(slug="acme", name="Acme"))
+    client.refresh_from_db()
+    event = changed(client, name="Other")
+    Brand.objects.update(approvals_needed=1)
+    refused(editor, client, event, "A brand asks for approvals of this change")
+
+
 def test_a_change_of_something_hidden_is_refused(editor, client):
     event = changed(client, name="Other", flags={"webhook_secret": "x"})
     refused(editor, client, event, "flags.webhook_secret is not written down")

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 
-from django.db.models import Max, Q
+from django.db.models import Max, Model, Q
 
 from branding.models import Brand
 from clients_admin.models import Client, scope_group_members
 from clients_admin.proposals.models import Proposal
-from clients_admin.proposals.targets import Entry
+from clients_admin.proposals.targets import BY_MODEL, Entry
 from clients_admin.scopes import groups_above
 
 
@@ -27,6 +27,20 @@ def needed(kind: str, before: Entry | None, wanted: Entry | None) -> int:
         | Q(pk__in=Client.objects.filter(scope_groups__name__in=above).values("pk"))
     )
     return _strictest(pk=clients.values("brand"))
+
+
+def refuse_unapproved(row_type: type[Model], before: Entry | None, wanted: Entry | None) -> None:
+    """For ways of changing that open no proposal; in the transaction of the change. Raises
+    ApprovalNeeded where a form would have become one."""
+    if before != wanted and needed(BY_MODEL[row_type].kind, before, wanted):
+        raise ApprovalNeeded
+
+
+class ApprovalNeeded(Exception):
+    """A brand asks for approvals, so this is not done but can be proposed."""
+
+    def __init__(self) -> None:
+        super().__init__("A brand asks for approvals of this change: propose it in the admin.")
 
 
 def _strictest(**named: Iterable[object]) -> int:

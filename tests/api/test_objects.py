@@ -8,6 +8,7 @@ from django.db import close_old_connections, connection
 from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
 
+from branding.models import Brand
 from clients_admin.configuration import sections, stored
 from clients_admin.models import Client, GrantType, Scope, ScopeGroup
 from clients_admin.roles import EDITORS
@@ -532,3 +533,31 @@ def test_a_page_costs_the_same_whatever_is_on_it(web, token):
         made = {**WEB, "client_id": f"web-{number}", "scope_groups": [f"g{number}"]}
         assert call("POST", CLIENTS, token, made).status_code == 201
     assert [queries(path) for path in (CLIENTS, SCOPES, GROUPS)] == before
+
+
+# --- Where a brand asks for approvals -------------------------------------------------------------
+
+
+def test_what_needs_approvals_is_refused_whatever_the_method_and_nothing_is_changed(web, token):
+    Brand.objects.update(approvals_needed=1)
+    before = stored.client(stored.clients().get(client_id="web"))
+    refused = [
+        change("PATCH", web, token, {"name": "New"}),
+        change("PATCH", web, token, {"brand": None}),
+        change("PUT", web, token, {**WEB, "name": "New"}),
+        change("DELETE", web, token),
+        call("POST", CLIENTS, token, {**WEB, "client_id": "another"}),
+        change("PATCH", f"{SCOPES}/orders.read", token, {"description": "New"}),
+    ]
+    assert [answer.status_code for answer in refused] == [409] * len(refused)
+    assert {answer.json()["detail"] for answer in refused} == {
+        "A brand asks for approvals of this change: propose it in the admin."
+    }
+    assert stored.client(stored.clients().get(client_id="web")) == before
+    # What changes nothing, and what concerns no such brand, goes on.
+    assert change("PUT", web, token, WEB).status_code == 200
+    assert (
+        change("PATCH", f"{SCOPES}/orders.write", token, {"description": "New"}).status_code == 200
+    )
+    Brand.objects.update(approvals_needed=0)
+    assert change("PATCH", web, token, {"name": "New"}).status_code == 200

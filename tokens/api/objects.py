@@ -23,6 +23,7 @@ from clients_admin.configuration import stored
 from clients_admin.configuration.apply import apply_object
 from clients_admin.configuration.document import Entry, Problems, of_json, problem_with_text
 from clients_admin.configuration.removal import StillUsedError, remove
+from clients_admin.proposals.needed import ApprovalNeeded, refuse_unapproved
 from idp.audit.context import acting
 from tokens.api import pages, preconditions, reading
 from tokens.api.endpoint import Endpoint
@@ -75,20 +76,23 @@ class Kind:
         answer.headers["Location"] = f"{settings.PUBLIC_URL}{self.path}/{name}"
         return answer
 
-    def put(self, body: Any) -> Any:
-        """Makes the object as the body says. Raises ConfigurationError, and changes nothing."""
+    def put(self, body: Any, before: dict[str, Any] | None) -> Any:
+        """Makes the object as the body says, which was `before`. Raises ConfigurationError or
+        ApprovalNeeded, and then the transaction must end."""
         for name, where in self.elsewhere:
             if isinstance(body, dict) and name in body:
                 _refuse(name, where)
         apply_object(self.section, body)
-        return self.find(body[self.key])
+        row = self.find(body[self.key])
+        refuse_unapproved(self.model, before, self.describe(row))
+        return row
 
 
 @contextmanager
 def changing(caller: Caller) -> Iterator[None]:
     """A transaction in which the caller changes the configuration, and no file or other call does.
 
-    Raises Conflict where the admin was quicker.
+    Raises Conflict where the admin was quicker, and where a brand asks for approvals.
     """
     try:
         with acting(caller.name), transaction.atomic():
@@ -96,6 +100,8 @@ def changing(caller: Caller) -> Iterator[None]:
             yield
     except IntegrityError:
         raise Conflict from None
+    except ApprovalNeeded as needed:
+        raise Conflict(str(needed)) from None
 
 
 class ObjectList(Endpoint):
@@ -121,7 +127,7 @@ class ObjectList(Endpoint):
             name = body.get(self.kind.key) if isinstance(body, dict) else None
             if isinstance(name, str) and self.kind.find(name):
                 raise Conflict("It is there already.")
-            return self.kind.created(self.kind.put(body))
+            return self.kind.created(self.kind.put(body, None))
 
 
 class OneObject(Endpoint):
@@ -154,7 +160,8 @@ class OneObject(Endpoint):
             row = self._seen(request)
             if row is None:
                 self.caller.require(self.kind.may("add"))
-            made = self.kind.put(self._named(body))
+            before = None if row is None else self.kind.describe(row)
+            made = self.kind.put(self._named(body), before)
             return self.kind.created(made) if row is None else self.kind.answer(made)
 
     def patch(self, request: Request, **_: str) -> Response:
@@ -167,13 +174,14 @@ class OneObject(Endpoint):
             if isinstance(patch, dict):
                 # What is unknown is refused, also where it is to be nothing.
                 wanted |= {key: patch[key] for key in patch.keys() - shown.keys()}
-            return self.kind.answer(self.kind.put(self._named(wanted)))
+            return self.kind.answer(self.kind.put(self._named(wanted), shown))
 
     def delete(self, request: Request, **_: str) -> Response:
         preconditions.demand(request.headers)
         reading.body(request, reading.Strict)
         with changing(self.caller):
             row = self._seen(request, must_exist=True)
+            refuse_unapproved(self.kind.model, self.kind.describe(row), None)
             try:
                 remove(row)
             except StillUsedError:
