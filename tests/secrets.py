@@ -24,6 +24,7 @@ CANARIES = frozenset(
         "a-secret-that-nobody-may-find",
         "at_a-token-that-nobody-may-find",
         "correct horse battery staple",
+        "four-eyes-see-more-than-two",
         "correct-horse-battery",
         "secret-of-the-tests-not-for-production",
         "the operators own password",

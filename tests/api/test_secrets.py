@@ -56,7 +56,7 @@ def test_a_new_secret_is_in_one_answer_and_opens_the_client(batch, token):
     assert set(row) == set(made) - {"client_secret"}
     assert row["last_used_at"] is not None
     event = AuditEvent.objects.get(tag="clients:secret:added", client_id="batch")
-    assert (event.actor, event.details) == ("client operations", {"secret_id": made["id"]})
+    assert (event.actor, event.details["secret_id"]) == ("client operations", made["id"])
 
 
 def test_no_answer_but_the_first_holds_it_and_none_its_hash(batch, token):
