@@ -38,9 +38,9 @@ def library(node: str) -> str:  # noqa: F811
 @pytest.fixture(scope="module")
 def operator(live_idp: LiveIDP) -> str:
     live_idp.manage(
-        *("ensure_operator", "--username", "ada", "--password-stdin"), text=f"{PASSWORD}\n"
+        *("ensure_operator", "--username", "axel", "--password-stdin"), text=f"{PASSWORD}\n"
     )
-    return "ada"
+    return "axel"
 
 
 @looks
