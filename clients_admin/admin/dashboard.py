@@ -33,12 +33,12 @@ BAR, GAP, HEIGHT = 5, 1, 40
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A number with its name, perhaps a link; `tone` is "" or "bad"."""
+    """A number with its name, perhaps a link."""
 
     label: str
     value: str
     url: str = ""
-    tone: str = ""
+    is_bad: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class Line:
     label: str
     text: str
     url: str = ""
-    tone: str = ""
+    is_bad: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ def blocks(moment: Moment) -> Card:
         count = living.filter(effect=effect)[: MOST_COUNTED + 1].count()
         said = f"{count:,}" if count <= MOST_COUNTED else f"over {MOST_COUNTED:,}"
         figures.append(
-            Figure(label, said, page, tone="bad" if count and effect == "refuse" else "")
+            Figure(label, said, page, is_bad=bool(count) and effect == "refuse")
         )
     made = Figure("made in 24 hours", f"{moment.day('blocks:refuse:'):,}")
     return Card(
@@ -190,7 +190,7 @@ def endings(moment: Moment) -> Card:
         Line(
             ending.name,
             f"{ending.kind.replace('_', ' ')} {_ends(ending.ends_at, moment.now)}",
-            tone="bad" if ending.ends_at <= moment.now else "",
+            is_bad=ending.ends_at <= moment.now,
         )
         for ending in sorted(found, key=lambda ending: ending.ends_at)
     ]
