@@ -7,12 +7,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from threading import Event, Thread
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import ProgrammingError, connection, transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from idp.accounts import finding
@@ -348,25 +349,29 @@ def record_there(live_idp: Any) -> None:
 
 
 def test_whoever_follows_may_stop_in_the_middle_of_a_statement(monkeypatch):
-    complaint = ProgrammingError("can't change 'autocommit' now")
-
     def interrupted(*_: object) -> Iterator[str]:
-        try:
-            yield from ()
-            raise KeyboardInterrupt
-        finally:
-            raise complaint
-
-    def failing(*_: object) -> Iterator[str]:
-        yield from ()
-        raise complaint
+        yield "first\n"
+        signal.raise_signal(signal.SIGINT)
+        yield "second\n"
+        raise AssertionError("asked for more")
 
     monkeypatch.setattr(export, "follow", interrupted)
-    call_command("audit", "export", "--follow")
-    complaint.__context__ = None
-    monkeypatch.setattr(export, "follow", failing)
-    with pytest.raises(ProgrammingError):
-        call_command("audit", "export", "--follow")
+    before, output = signal.getsignal(signal.SIGINT), StringIO()
+    call_command("audit", "export", "--follow", stdout=output)
+    assert output.getvalue() == "first\nsecond\n"
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_second_interrupt_does_not_wait(monkeypatch):
+    def hanging(*_: object) -> Iterator[str]:
+        yield "first\n"
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        raise AssertionError("went on")
+
+    monkeypatch.setattr(export, "follow", hanging)
+    with pytest.raises(KeyboardInterrupt):
+        call_command("audit", "export", "--follow", stdout=StringIO())
 
 
 def test_whoever_reads_may_go_and_whoever_follows_may_stop(command, live_idp):

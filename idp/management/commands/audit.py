@@ -1,15 +1,18 @@
 """Read the audit."""
 
 import os
+import signal
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from threading import Event
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import DatabaseError, OperationalError
+from django.db import OperationalError
 
 from idp.accounts import finding
 from idp.audit import export
@@ -51,40 +54,43 @@ class Command(BaseCommand):
         if options["follow"] and options["before"]:
             raise CommandError("--follow has no end, so it goes without --to.")
         events = _chosen(options)
+        follow = export.follow if options["follow"] else export.lines
         try:
-            if options["follow"]:
-                self.write(export.follow(events, finding.described))
-            else:
-                self.write(export.lines(events, finding.described))
-        except KeyboardInterrupt:
-            pass  # Whoever follows ends it so.
-        except DatabaseError as error:
-            if _was_interrupted(error):
-                return
-            if isinstance(error, OperationalError):
-                text = "The database does not answer; what is written is right."
-                raise CommandError(text) from None
-            raise
+            with _interrupts() as interrupted:
+                self.write(follow(events, finding.described), interrupted)
+        except OperationalError:
+            text = "The database does not answer; what is written is right."
+            raise CommandError(text) from None
         except BrokenPipeError:
             # Whoever reads has enough, as `head` does. Python would complain of what is unwritten.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
-    def write(self, lines: Iterator[str | None]) -> None:
+    def write(self, lines: Iterator[str | None], interrupted: Event) -> None:
+        """Whole lines, until there are no more or somebody interrupts it."""
         for line in lines:
             if line is None:
                 self.stdout.flush()
             else:
                 self.stdout.write(line)
+            if interrupted.is_set():
+                break
         self.stdout.flush()
 
 
-def _was_interrupted(error: BaseException | None) -> bool:
-    """Whether somebody interrupted a statement, which its transaction then complains of."""
-    while error is not None:
-        if isinstance(error, KeyboardInterrupt):
-            return True
-        error = error.__context__
-    return False
+@contextmanager
+def _interrupts() -> Iterator[Event]:
+    """Set by Ctrl-C, which so ends nothing in the middle of a statement; twice, and it does."""
+    interrupted = Event()
+
+    def interrupt(*_: object) -> None:
+        interrupted.set()
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _chosen(options: dict[str, Any]) -> AuditEventQuerySet:
