@@ -64,7 +64,7 @@ ROLES: dict[str, dict[str, dict[str, tuple[str, ...]]]] = {
             "trustedissuer": _ALL,
             "user": _SEE,
         },
-        "tokens": {"refreshtoken": ("revoke",), "signingkey": _SEE},
+        "tokens": {"refreshtoken": ("revoke",), "signingkey": ("view", "order")},
     },
     VIEWERS: _LOOK,
     APPROVERS: {

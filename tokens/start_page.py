@@ -24,7 +24,7 @@ def tokens(moment: Moment) -> Card:
                 "replayed",
                 f"{(replayed := moment.day('refreshes:replayed')):,}",
                 reverse("admin:idp_auditevent_changelist"),
-                "bad" if replayed else "",
+                is_bad=bool(replayed),
             ),
         ],
         bars=Bars(moment.hours("tokens:new"), "New access tokens"),
@@ -37,7 +37,7 @@ def signing_keys(_moment: Moment) -> Card:
     keys = list(SigningKey.objects.all())
     rotates_at = gauges.rotations(keys)
     lines = [
-        Line(key.algorithm, f"{key.kid} cannot be opened: its secret is missing", page, "bad")
+        Line(key.algorithm, f"{key.kid} cannot be opened: its secret is missing", page, is_bad=True)
         for key in keys
         if key.state != SigningKey.State.RETIRED and key.is_locked
     ]

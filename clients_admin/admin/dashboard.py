@@ -153,9 +153,7 @@ def blocks(moment: Moment) -> Card:
     for effect, label in (("refuse", "refused now"), ("shadow", "would be refused")):
         count = living.filter(effect=effect)[: MOST_COUNTED + 1].count()
         said = f"{count:,}" if count <= MOST_COUNTED else f"over {MOST_COUNTED:,}"
-        figures.append(
-            Figure(label, said, page, is_bad=bool(count) and effect == "refuse")
-        )
+        figures.append(Figure(label, said, page, is_bad=bool(count) and effect == "refuse"))
     made = Figure("made in 24 hours", f"{moment.day('blocks:refuse:'):,}")
     return Card(
         "Blocks",
@@ -175,7 +173,7 @@ def ailing_services(moment: Moment) -> Card:
         if out:
             page = reverse("admin:idp_loginservice_change", args=[service.pk])
             text = f"unavailable for {out:,} sign-ins since the last hour began, {ok:,} accepted"
-            lines.append(Line(service.name, text, page, "bad"))
+            lines.append(Line(service.name, text, page, is_bad=True))
     return listed("Login services", lines, "All that were asked have answered.")
 
 
@@ -204,7 +202,7 @@ def exposed(_moment: Moment) -> Card:
             client.client_id,
             "its secret stood in a URL: rotate it",
             reverse("admin:clients_admin_client_change", args=[client.pk]),
-            "bad",
+            is_bad=True,
         )
         for client in clients.order_by("client_id")[: MOST_LINES + 1]
     ]

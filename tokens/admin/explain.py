@@ -22,7 +22,7 @@ SEE_USERS = "idp.view_user"
 class ExplainForm(forms.Form):
     """What somebody asks about; everything wrong is said beside its field."""
 
-    template_name = "tokens/admin/explain_form.html"
+    template_name = "tokens/admin/fields.html"
     grant = forms.ChoiceField(choices=[(way.name, way.label) for way in ways.WAYS])
     user = forms.CharField(
         required=False, max_length=600, help_text=f"{finding.HOW_TO_NAME}; or none."

@@ -51,5 +51,4 @@ def _end(visit: Visit, login: Login | None) -> None:
     else:
         rows = logins.end_all(user, timezone.now())
         done = f"All sessions were revoked ({rows:,} tokens), browsers are signed out."
-    visit.model_admin.log_change(visit.request, user, done)
     messages.success(visit.request, done)

@@ -1,14 +1,17 @@
-"""The page of signing keys."""
+"""The pages of signing keys: the list below a line of time, and one key with its orders."""
 
 from typing import Any
 
 from django.contrib import admin, messages
+from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from unfold.decorators import display
 
 from clients_admin.admin import dashboard
-from clients_admin.admin.base import OperatorModelAdmin
+from clients_admin.admin.added_pages import Link, WithAddedPages
 from tokens import start_page
+from tokens.admin import key_orders, key_timeline
 from tokens.keys import gauges, listing
 from tokens.keys.models import SigningKey
 from tokens.keys.vault import Seal
@@ -23,9 +26,11 @@ _LABELS = {
 
 
 @admin.register(SigningKey)
-class SigningKeyAdmin(OperatorModelAdmin):
-    """Which keys there are and in which state; only `keys.rotation` changes that."""
+class SigningKeyAdmin(WithAddedPages):
+    """Which keys there are and in which state; only `keys.rotation` changes that, by an order."""
 
+    list_before_template = "tokens/admin/key_timeline.html"
+    added_pages = key_orders.PAGES
     list_filter = ("algorithm", "state")
     fields = (
         *("kid", "algorithm", "state", "what_comes", "private_half", "created_at"),
@@ -61,8 +66,23 @@ class SigningKeyAdmin(OperatorModelAdmin):
                     f"{key.algorithm} {key.kid} ({key.state}) cannot be opened: the secret that "
                     "sealed it is not in IDP_SECRET_KEYS. It is published and cannot sign.",
                 )
-        response: HttpResponse = super().changelist_view(request, extra_context)
+        may_order = request.user.has_perm(key_orders.ORDER)
+        context = {
+            **(extra_context or {}),
+            **key_timeline.context(timezone.now(), may_order=may_order),
+            "may_order": may_order,
+        }
+        response: HttpResponse = super().changelist_view(request, context)
         return response
+
+    def added_links(self, request: HttpRequest, target: Model) -> list[Link]:
+        """To what can be ordered about the key."""
+        if not isinstance(target, SigningKey) or not request.user.has_perm(key_orders.ORDER):
+            return []
+        here = self.address_of("change", target)
+        links = [("Signing key", here)]
+        links += [(offer.title, offer.address) for offer in key_orders.offers(target)]
+        return [Link(title, address, address == request.path) for title, address in links]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

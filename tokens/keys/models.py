@@ -56,6 +56,7 @@ class SigningKey(models.Model):
 
     class Meta:
         ordering: ClassVar = ["algorithm", "-created_at", "-pk"]
+        permissions: ClassVar = [("order_signingkey", "Can rotate signing keys and go back")]
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["algorithm", "state"],

@@ -23,6 +23,10 @@ class TooEarlyError(RefusedError):
     """Not every process publishes the key yet: the same in a few seconds, and it will be done."""
 
 
+class NotFetchedError(RefusedError):
+    """Not all who verify have surely fetched the key: `force` does not wait for them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """`force` goes without the time that verifiers may need, and never without our processes'."""

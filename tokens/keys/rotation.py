@@ -13,7 +13,15 @@ import math
 from datetime import datetime, timedelta
 
 from tokens.keys.models import SigningKey, SigningKeys
-from tokens.keys.orders import JOB, Done, Order, RefusedError, TooEarlyError, exclusive
+from tokens.keys.orders import (
+    JOB,
+    Done,
+    NotFetchedError,
+    Order,
+    RefusedError,
+    TooEarlyError,
+    exclusive,
+)
 from tokens.keys.periods import (
     KNOWN_EVERYWHERE_AFTER,
     NEEDED_FOR,
@@ -188,9 +196,9 @@ def _check_known(key: SigningKey, now: datetime, *, force: bool) -> None:
         )
     known_at = key.published_since + PUBLISH_AHEAD
     if now < known_at and not force:
-        raise RefusedError(
+        raise NotFetchedError(
             f"{_name(key)} is published since {_minute(key.published_since)}; that all who verify "
-            f"have it is sure from {_minute(known_at)} on. --force does not wait for them."
+            f"have it is sure from {_minute(known_at)} on."
         )
 
 

@@ -5,7 +5,10 @@ Each changes one row and leaves one audit event in the transaction of the caller
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
+
+from django.db import transaction
 
 from idp import jose, metrics
 from idp.audit.record import record
@@ -94,7 +97,11 @@ class Steps:
     def _tell(self, key: SigningKey, tag: Tag, words: str) -> None:
         why: dict[str, Any] = {"reason": self.reason} if self.reason else {}
         record(tag, actor=self.actor, at=self.now, kid=key.kid, algorithm=key.algorithm, **why)
-        metrics.count(
-            metrics.SIGNING_KEY_STEPS, algorithm=key.algorithm, step=tag.rpartition(":")[2]
+        count = partial(
+            metrics.count,
+            metrics.SIGNING_KEY_STEPS,
+            algorithm=key.algorithm,
+            step=tag.rpartition(":")[2],
         )
+        transaction.on_commit(count)  # What was only tried was never done.
         self.lines.append(f"{key.algorithm} {key.kid}: {words}")

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from tokens.keys import listing, resealing, rotation
 from tokens.keys.models import SigningKey
-from tokens.keys.orders import Done, Order, RefusedError, TooEarlyError
+from tokens.keys.orders import Done, NotFetchedError, Order, RefusedError, TooEarlyError
 from tokens.keys.periods import KNOWN_EVERYWHERE_AFTER, PUBLISH_AHEAD
 from tokens.keys.vault import Seal
 
@@ -54,6 +54,9 @@ class Command(BaseCommand):
             done = _carry_out(options)
         except TooEarlyError as error:
             raise CommandError(str(error), returncode=EXIT_AGAIN) from None
+        except NotFetchedError as error:
+            problem = f"{error} --force does not wait for them."
+            raise CommandError(problem, returncode=EXIT_REFUSED) from None
         except RefusedError as error:
             raise CommandError(str(error), returncode=EXIT_REFUSED) from None
         self.say(done, options)
