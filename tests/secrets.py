@@ -25,6 +25,7 @@ CANARIES = frozenset(
         "at_a-token-that-nobody-may-find",
         "correct horse battery staple",
         "four-eyes-see-more-than-two",
+        "a-till-is-born-and-looked-at",
         "correct-horse-battery",
         "secret-of-the-tests-not-for-production",
         "the operators own password",

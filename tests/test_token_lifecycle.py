@@ -57,7 +57,7 @@ pytestmark = pytest.mark.django_db
 
 DEEP = os.environ.get("HYPOTHESIS_PROFILE") == "deep"
 SETTINGS = settings(
-    max_examples=2000 if DEEP else 80,
+    max_examples=2000 if DEEP else 60,
     stateful_step_count=30,
     derandomize=not DEEP,
     deadline=None,

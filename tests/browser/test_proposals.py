@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from clients_admin.roles import APPROVERS, EDITORS, VIEWERS
 from tests.browser.conftest import PHONE, Visitor
+from tests.browser.operators import give_role, sign_in
 from tests.servers import LiveIDP
 
 PASSWORD = "four-eyes-see-more-than-two"
@@ -39,29 +40,16 @@ def configured(live_idp: LiveIDP, tmp_path_factory: pytest.TempPathFactory) -> L
 def enter(invite: Callable[..., Visitor], configured: LiveIDP) -> Callable[..., Page]:
     """Signs somebody in at the admin, with the role that a superuser has given them."""
 
-    def sign_in(name: str, **settings: object) -> Page:
+    def come_in(name: str, **settings: object) -> Page:
         page = invite(**settings).page
-        page.goto(f"{configured.public_url}/admin/")
-        page.get_by_label("User name").fill(name)
-        page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("button", name="Log in").click()
+        sign_in(page, configured, name, PASSWORD)
         if name in ROLES and "request-client" in page.url:
             expect(page.get_by_text("have no role here")).to_be_visible()
             give_role(configured, name, ROLES[name])
             page.goto(f"{configured.public_url}/admin/")
         return page
 
-    return sign_in
-
-
-def give_role(idp: LiveIDP, name: str, role: str) -> None:
-    with psycopg.connect(idp.environment["IDP_DATABASE_URL"], autocommit=True) as database:
-        database.execute("UPDATE idp_user SET is_staff = true WHERE username = %s", [name])
-        database.execute(
-            "INSERT INTO idp_user_groups (user_id, group_id) SELECT u.id, g.id FROM idp_user u, "
-            "auth_group g WHERE u.username = %s AND g.name = %s",
-            [name, role],
-        )
+    return come_in
 
 
 def stored_name(idp: LiveIDP) -> str:

@@ -5,6 +5,7 @@ import html
 import io
 import json
 import re
+from functools import cache
 from typing import Any
 
 import pytest
@@ -14,10 +15,11 @@ from django.urls import reverse
 from clients_admin import flags_document
 from clients_admin.flags import FLAGS, LOGIN_SERVICE, Flag, Kind
 from clients_admin.models import Client
-from clients_admin.roles import EDITORS
+from clients_admin.roles import EDITORS, VIEWERS
 from tests.configuration import batch, login_service, scopes
 from tests.contracts.writers import PACKAGES, ROOT
 from tests.test_admin import operator
+from tokens.api.openapi import document
 
 each_flag = pytest.mark.parametrize("flag", FLAGS, ids=lambda flag: flag.name)
 
@@ -110,6 +112,29 @@ def test_it_is_documented(flag):
 
 def test_the_page_of_flags_is_current():
     assert flags_document.PAGE.read_text() == flags_document.page(), "run `make docs`"
+
+
+@each_flag
+def test_the_api_has_it_in_its_schema(flag):
+    for name in ("Client", "NewClient", "ClientBody"):
+        flags = schemas()[name]["properties"]["flags"]["properties"]
+        assert flags[flag.name]["description"].startswith(flag.help)
+
+
+@cache
+def schemas() -> Any:
+    return document("https://id.example")["components"]["schemas"]
+
+
+@each_flag
+def test_explain_says_what_it_means(named, flag):
+    client = batch(flags={flag.name: another_value(flag)})
+    address = reverse("admin:clients_admin_client_explain", args=[client.pk])
+    page = html.unescape(operator("vera", VIEWERS).get(address).content.decode())
+    row = re.search(rf"<tr[^>]*>\s*<th[^>]*>\s*<code>{flag.name}</code>.*?</tr>", page, re.DOTALL)[
+        0
+    ]
+    assert "set here" in row
 
 
 @each_flag

@@ -49,10 +49,6 @@ def _remove(key: SigningKey, order: Order) -> Done:
     return rotation.remove_compromised(key.kid, order)
 
 
-def _has_signed(key: SigningKey) -> bool:
-    return SigningKey.objects.have_signed().filter(pk=key.pk).exists()
-
-
 ORDERS = (
     KeyOrder(
         "rotate",
@@ -69,7 +65,7 @@ ORDERS = (
         "This key has signed before and signs again from now on. The one that signs at present "
         "stays published. A key that has left the JWKS is published first, and signs when it is "
         "told so a second time.",
-        _has_signed,
+        lambda key: key.can_sign_again,
         _roll_back,
         can_be_forced=True,
     ),

@@ -100,6 +100,12 @@ class SigningKey(models.Model):
         return self.activated_at is not None and self.activated_at >= self.published_since
 
     @property
+    def can_sign_again(self) -> bool:
+        """As `SigningKeys.have_signed` says it of many."""
+        is_over = self.state in {SigningKey.State.RETIRING, SigningKey.State.RETIRED}
+        return is_over and self.retiring_at is not None and self.compromised_at is None
+
+    @property
     def seal(self) -> vault.Seal:
         return vault.seal_of(self.private_encrypted)
 
