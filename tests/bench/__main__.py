@@ -18,7 +18,18 @@ from pathlib import Path
 
 from idp.environment import PROJECT
 from idp.ops.embedded import EmbeddedPostgres
-from tests.bench import clean_up, document, lifecycle, lookup, ours, scopes, sides, size, stock
+from tests.bench import (
+    clean_up,
+    document,
+    lifecycle,
+    lookup,
+    ours,
+    pages,
+    scopes,
+    sides,
+    size,
+    stock,
+)
 from tests.bench.report import Finding, summary
 from tests.bench.requests import bench as requests
 from tests.bench.requests import growth, profiling
@@ -43,6 +54,7 @@ ROWS = 1_000_000
 LONG_BENCHES: dict[str, Callable[[int | None], Finding]] = {
     "lifecycle": lifecycle.bench,
     "growth": growth.bench,
+    "pages": pages.bench,
 }
 
 
