@@ -87,8 +87,9 @@ class ScopeGroup(models.Model):
     @classmethod
     def hold_all(cls) -> None:
         """Keeps others from changing any group until the end of the transaction: two who save at
-        once would each see no cycle. In one order, so that they wait for each other only once."""
-        list(cls._base_manager.select_for_update().order_by("pk").values_list("pk"))
+        once would each see no cycle. In the order in which files hold them, so that they wait
+        for each other only once."""
+        list(cls._base_manager.select_for_update().order_by("name").values_list("pk"))
 
 
 def scope_group_members() -> dict[str, list[str]]:

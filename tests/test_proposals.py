@@ -415,6 +415,8 @@ def wait_until_somebody_waits():
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         with connection.cursor() as cursor:
+            # Within a transaction PostgreSQL says again what it has said before.
+            cursor.execute("SELECT pg_stat_clear_snapshot()")
             cursor.execute(f"{waiting} current_database()")
             if cursor.fetchone()[0]:
                 return

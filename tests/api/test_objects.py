@@ -4,7 +4,7 @@ import threading
 from typing import Any
 
 import pytest
-from django.db import close_old_connections, connection
+from django.db import close_old_connections, connection, transaction
 from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
 
@@ -16,6 +16,7 @@ from idp.audit.models import AuditEvent
 from tests.api.callers import EDITING, call, change, of_client, of_operator, tag
 from tests.api.test_inputs import problem
 from tests.configuration import basic, brand, client, login_service, post, scopes
+from tests.test_proposals import at_once, wait_until_somebody_waits
 from tokens.api.rights import READ, WRITE
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("partition_lists")]
@@ -319,6 +320,32 @@ def test_of_many_that_make_the_same_one_does(token):
     for thread in threads:
         thread.join()
     assert sorted(answers) == [201, 409, 409, 409]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("by", ["a call", "a form"])
+def test_a_file_and_whoever_changes_a_group_do_not_wait_for_each_other(token, by):
+    """Groups are held in the order of their names, whatever the order in which they were made."""
+    last, first = (ScopeGroup.objects.create(name=name) for name in ("z", "a"))
+    has_begun = threading.Event()
+
+    def file() -> None:
+        with transaction.atomic():
+            ScopeGroup.objects.select_for_update(no_key=True).get(pk=first.pk)
+            has_begun.set()
+            wait_until_somebody_waits()
+            ScopeGroup.objects.select_for_update(no_key=True).get(pk=last.pk)
+
+    def somebody() -> None:
+        has_begun.wait()
+        if by == "a call":
+            answer = change("PATCH", f"{GROUPS}/z", token, {"description": "Mine"})
+            assert answer.status_code == 200
+        else:
+            with transaction.atomic():
+                ScopeGroup.hold_all()
+
+    assert at_once((file,), (somebody,)) == [None, None]
 
 
 def test_what_the_admin_makes_at_the_same_moment_is_a_conflict(token, monkeypatch):

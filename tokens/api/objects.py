@@ -23,6 +23,7 @@ from clients_admin.configuration import stored
 from clients_admin.configuration.apply import apply_object
 from clients_admin.configuration.document import Entry, Problems, of_json, problem_with_text
 from clients_admin.configuration.removal import StillUsedError, remove
+from clients_admin.models import ScopeGroup
 from clients_admin.proposals.needed import ApprovalNeeded, refuse_unapproved
 from idp.audit.context import acting
 from tokens.api import pages, preconditions, reading
@@ -61,6 +62,9 @@ class Kind:
         """The same for somebody who changes it: nobody else does until the transaction ends."""
         if problem_with_text(name):
             return None
+        if self.model is ScopeGroup:
+            # Not one first and then all: whoever holds all would wait, and be waited for.
+            ScopeGroup.hold_all()
         self.model._base_manager.select_for_update(no_key=True).filter(**{self.key: name}).first()
         return self.find(name)
 
