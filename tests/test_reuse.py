@@ -77,6 +77,23 @@ def test_a_token_is_always_said_again_until_it_is_almost_dead(clock):
     assert second["expires_in"] == 7200
 
 
+def test_a_token_that_ends_this_very_moment_is_not_said_again_whatever_must_remain(clock):
+    batch(
+        flags={
+            "access_token_seconds": 60,
+            "access_token_reuse": "always",
+            "reuse_min_remaining_seconds": 0,
+        }
+    )
+    first = client_token()
+    clock.shift(59)
+    assert client_token() == {**first, "expires_in": 1}
+    clock.shift(1)
+    second = client_token()
+    assert second["access_token"] != first["access_token"]
+    assert second["expires_in"] == 60
+
+
 def test_a_flag_is_in_force_for_the_next_request(clock):
     batch()
     first = client_token()

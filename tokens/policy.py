@@ -46,7 +46,9 @@ def reusable(
     for those that were made while we waited, and none of them outlives a login with a fixed end.
     One that is almost dead is never said again.
     """
-    expires_from = now + timedelta(seconds=flags.reuse_min_remaining_seconds)
+    # With a minimum of none, one that ends at this very moment is dead all the same.
+    remaining = timedelta(seconds=flags.reuse_min_remaining_seconds)
+    expires_from = now + max(remaining, timedelta.resolution)
     match flags.access_token_reuse:
         case "never":
             return None
