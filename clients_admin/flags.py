@@ -230,6 +230,13 @@ FLAGS: tuple[Flag, ...] = (
         choices=("never", "remember", "always"),
     ),
     Flag(
+        "require_pushed_authorization_requests",
+        Kind.SWITCH,
+        False,
+        "Refuses authorization requests that come by the browser: the client has to push them "
+        "first (RFC 9126).",
+    ),
+    Flag(
         "allow_password_grant",
         Kind.SWITCH,
         False,
@@ -294,6 +301,7 @@ class ClientFlags:
     id_token_seconds: int
     id_token_alg: str
     consent: str
+    require_pushed_authorization_requests: bool
     allow_password_grant: bool
     on_behalf_of_login_services: tuple[str, ...]
     on_behalf_of_scopes: tuple[str, ...]

@@ -59,6 +59,7 @@ MIDDLEWARE = [
     "idp.audit.context.AuditContextMiddleware",
     "idp.blocking.middleware.BlockingMiddleware",
     "tokens.client_addresses.ClientAddressMiddleware",
+    "tokens.interaction.browser.BrowserMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "branding.page_language.PageLanguageMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -138,12 +139,12 @@ DEFAULT_FROM_EMAIL = env.mail_from or "nobody@localhost"
 # --- Sessions, cookies, headers ---------------------------------------------------------------
 
 SESSION_ENGINE = "idp.sessions"
-_COOKIE_PREFIX = "__Host-" if HTTPS else ""
-SESSION_COOKIE_NAME = f"{_COOKIE_PREFIX}idp-session"
+COOKIE_PREFIX = "__Host-" if HTTPS else ""
+SESSION_COOKIE_NAME = f"{COOKIE_PREFIX}idp-session"
 SESSION_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 12 * 3600
-CSRF_COOKIE_NAME = f"{_COOKIE_PREFIX}idp-csrf"
+CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}idp-csrf"
 CSRF_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_HTTPONLY = True
 CSRF_FAILURE_VIEW = "tokens.interaction.pages.csrf_failure"

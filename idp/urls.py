@@ -14,9 +14,11 @@ from tokens.endpoints.discovery import discovery, jwks
 from tokens.endpoints.internal_jwt import internal_jwt
 from tokens.endpoints.introspect import introspect
 from tokens.endpoints.logout import logout, sign_out_page
+from tokens.endpoints.par import par
 from tokens.endpoints.revoke import revoke
 from tokens.endpoints.token import token
 from tokens.endpoints.userinfo import userinfo
+from tokens.interaction.accounts import account_page
 from tokens.interaction.consent import consent_page
 from tokens.interaction.device import device_page
 from tokens.interaction.password_change import change_page
@@ -33,6 +35,7 @@ def to_admin(request: HttpRequest) -> HttpResponse:
 
 urlpatterns = [
     path("oauth2/authorize", authorize),
+    path("oauth2/par", par),
     path("oauth2/token", token),
     path("oauth2/introspect", introspect),
     path("oauth2/revoke", revoke),
@@ -45,6 +48,7 @@ urlpatterns = [
     path(".well-known/oauth-authorization-server", discovery),
     path(".well-known/jwks.json", jwks),
     path("sign-in", sign_in_page),
+    path("select-account", account_page),
     path("consent", consent_page),
     path("sign-out", sign_out_page),
     path("account/password", change_page),

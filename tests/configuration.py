@@ -13,7 +13,7 @@ from branding.models import Brand
 from clients_admin import secrets
 from clients_admin.models import Client, ClientLoginService, GrantType, Scope
 from idp.accounts import local
-from idp.accounts.models import LocalAccount, LoginService, TrustedIssuer
+from idp.accounts.models import LocalAccount, LoginService, TrustedIssuer, User
 from tests.issuers import Signer, pem
 
 FORM = "application/x-www-form-urlencoded"
@@ -214,6 +214,10 @@ class Shopper:
     def tokens(self, **parameters: str) -> dict[str, Any]:
         """The token answer of a whole login."""
         return self.exchange(self.code(**parameters)).json()
+
+    def sub(self) -> str:
+        """The subject of the user, once they have signed in."""
+        return User.objects.get(username=self.username).sub
 
     def refresh(self, refresh_token: str, **parameters: str) -> HttpResponse:
         form = {

@@ -25,11 +25,17 @@ from idp.spent_assertions import LEEWAY, SpentAssertion, spend
 from idp.tallies.models import Tally
 from tests.configuration import account, batch
 from tests.proposals import operator, propose
-from tokens import cleanup, devices, issue
+from tokens import cleanup, devices, issue, pushed
 from tokens.identifiers import ACCESS_TOKENS, AUTHORIZATION_CODES, REFRESH_TOKENS
 from tokens.keys import rotation
 from tokens.keys.models import SigningKey
-from tokens.models import AccessToken, AuthorizationCode, DeviceAuthorization, RefreshToken
+from tokens.models import (
+    AccessToken,
+    AuthorizationCode,
+    DeviceAuthorization,
+    PushedAuthorizationRequest,
+    RefreshToken,
+)
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("partition_lists")]
 
@@ -89,6 +95,11 @@ def authorization_code() -> tuple[type[Model], datetime]:
 def device() -> tuple[type[Model], datetime]:
     made = devices.begin(batch(), "*", NOON)
     return DeviceAuthorization, made.expires_at
+
+
+def pushed_request() -> tuple[type[Model], datetime]:
+    pushed.push(batch(), {"client_id": "batch"}, None, NOON)
+    return PushedAuthorizationRequest, NOON + timedelta(seconds=pushed.LIFETIME_SECONDS)
 
 
 def audit_event() -> tuple[type[Model], datetime]:
@@ -172,6 +183,7 @@ BUILDERS: tuple[Callable[[], tuple[type[Model], datetime]], ...] = (
     refresh_token,
     authorization_code,
     device,
+    pushed_request,
     audit_event,
     session,
     admin_log_entry,

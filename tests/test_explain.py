@@ -310,6 +310,7 @@ DIFFERENCES = {
     "id_token_seconds": (100, "authorization_code"),
     "id_token_alg": ("EdDSA", "authorization_code"),
     "consent": ("never", "authorization_code"),
+    "require_pushed_authorization_requests": (True, "authorization_code"),
     "allow_password_grant": (True, "password"),
     "on_behalf_of_login_services": (["acme-web"], "on_behalf_of"),
     "on_behalf_of_scopes": (["orders.read"], "on_behalf_of"),

@@ -28,7 +28,7 @@ from idp.tallies.models import Tally
 from tokens import rows
 from tokens.identifiers import ACCESS_TOKENS, AUTHORIZATION_CODES, REFRESH_TOKENS, TOKEN_TABLES
 from tokens.keys.models import SigningKey
-from tokens.models import DeviceAuthorization
+from tokens.models import DeviceAuthorization, PushedAuthorizationRequest
 
 log = logging.getLogger(__name__)
 
@@ -135,6 +135,8 @@ RULES: dict[str, Rule] = dict([
     _rows_of(SpentAssertion, "until a minute after they expire",
              lambda now: Q(forget_at__lte=now)),
     _rows_of(DeviceAuthorization, "until they expire", lambda now: Q(expires_at__lte=now)),
+    _rows_of(PushedAuthorizationRequest, "until they expire",
+             lambda now: Q(expires_at__lte=now)),
     _rows_of(ClientSecret, "90 days after their end",
              lambda now: Q(expires_at__lte=now - SECRETS_KEPT)),
     _rows_of(Proposal, "a year after they were closed, with approvals and comments",

@@ -155,6 +155,20 @@ class ConsentRequired(ProtocolError):
     description = "The user must consent."
 
 
+class AccountSelectionRequired(ProtocolError):
+    """OpenID Connect Core 1.0 section 3.1.2.6."""
+
+    error = "account_selection_required"
+    description = "The user must choose an account."
+
+
+class InvalidRequestURI(ProtocolError):
+    """RFC 9101 section 7: the code for a request_uri that leads nowhere (RFC 9126 section 4)."""
+
+    error = "invalid_request_uri"
+    description = "The request_uri is unknown, expired or used."
+
+
 class RequestNotSupported(ProtocolError):
     """OpenID Connect Core 1.0 section 3.1.2.6."""
 

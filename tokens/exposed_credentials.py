@@ -25,13 +25,13 @@ from tokens.interaction.pages import bad_request_page
 
 PLACES = (
     *("/oauth2/", "/internal/", "/.well-known/", "/api/"),
-    *("/sign-in", "/consent", "/sign-out", "/account/"),
+    *("/sign-in", "/select-account", "/consent", "/sign-out", "/account/"),
 )
 # Where people look, and want a page.
 PAGES = frozenset(
     {
         *("/oauth2/authorize", "/oauth2/device", "/oauth2/logout"),
-        *("/sign-in", "/consent", "/sign-out"),
+        *("/sign-in", "/select-account", "/consent", "/sign-out"),
         *("/account/password", "/account/password/forgotten", "/account/password/reset"),
     }
 )

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,9 +16,13 @@ from tokens.keys import ring
 from tokens.scopes import OPENID
 
 
-def of(client: Client, pair: Pair, access_token: str, nonce: str) -> str:
-    """The ID token beside a user's access token."""
-    said = claims(client, pair.sub, issued_at=pair.access_token.issued_at, auth_time=pair.auth_time)
+def of(
+    client: Client, pair: Pair, access_token: str, nonce: str, asked_for: Mapping[str, Any]
+) -> str:
+    """The ID token beside a user's access token; `asked_for` are claims about the user."""
+    said = {**asked_for} | claims(
+        client, pair.sub, issued_at=pair.access_token.issued_at, auth_time=pair.auth_time
+    )
     said["at_hash"] = _half_hash(access_token)
     if nonce:
         said["nonce"] = nonce
@@ -76,14 +81,6 @@ def read_hint(encoded: str) -> Hint | None:
     if not isinstance(claims["aud"], str) or "client_id" in claims:
         return None
     return Hint(claims["sub"], claims["aud"])
-
-
-def hint_fits(encoded: str | None, sub: str) -> bool:
-    """Whether a hint, where there is one, is about this user."""
-    if encoded is None:
-        return True
-    hint = read_hint(encoded)
-    return hint is not None and hint.sub == sub
 
 
 def _half_hash(access_token: str) -> str:

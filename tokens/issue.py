@@ -65,7 +65,7 @@ class Login:
     """The login that tokens stem from; all of them are its family.
 
     Where `auth_time` is essential, the application asked for a sign-in no older than it said: its
-    tokens are then new ones, which say so.
+    tokens are then new ones, which say so. `extra` is the rare rest that all its tokens keep.
     """
 
     client: Client
@@ -74,6 +74,7 @@ class Login:
     family: int
     auth_time: datetime
     auth_time_is_essential: bool = False
+    extra: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +201,7 @@ def first_pair(login: Login, now: datetime, event: Event = FAMILY_ISSUED) -> Pai
         "family": login.family,
         "scope": login.scope,
         "auth_time": login.auth_time,
+        "extra": login.extra,
     }
     has_refresh_token = client.allows_grant_type(GrantType.REFRESH_TOKEN)
     expiries = policy.first_expiries(flags, now, has_refresh_token=has_refresh_token)

@@ -19,6 +19,7 @@ __all__ = [
     "DeviceAuthorization",
     "DeviceGrant",
     "IDToken",
+    "PushedAuthorizationRequest",
     "RefreshToken",
     "SigningKey",
     "Watermark",
@@ -105,6 +106,27 @@ class AuthorizationCode(TokenRow):
     auth_time = models.DateTimeField()
     auth_time_is_essential = models.BooleanField(default=False, db_default=False)
     used_at = models.DateTimeField(null=True)
+    extra = models.JSONField(null=True)
+
+
+class PushedAuthorizationRequest(models.Model):
+    """An authorization request that waits for a browser, and then belongs to it (RFC 9126).
+
+    `digest` is that of the request_uri, `browser` that of the browser's cookie.
+    """
+
+    digest = models.CharField(max_length=64, primary_key=True)
+    client = models.ForeignKey(
+        settings.OAUTH2_PROVIDER_APPLICATION_MODEL, on_delete=models.CASCADE, related_name="+"
+    )
+    parameters = models.JSONField()
+    hinted_sub = models.TextField(blank=True)
+    browser = models.CharField(max_length=64, blank=True)
+    pushed_at = models.DateTimeField()
+    expires_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"request of {self.client}"
 
 
 class DeviceAuthorization(models.Model):
@@ -168,13 +190,14 @@ class Watermark(models.Model):
 
 
 class Consent(models.Model):
-    """What a user has let a client have, once and for the next time."""
+    """What a user has let a client have, once and for the next time: scopes, and single claims."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     client = models.ForeignKey(
         settings.OAUTH2_PROVIDER_APPLICATION_MODEL, on_delete=models.CASCADE, related_name="+"
     )
     scope = models.TextField()
+    claims = models.TextField(blank=True, default="", db_default="")
     granted_at = models.DateTimeField(default=timezone.now)
 
     class Meta:

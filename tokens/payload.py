@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tokens.introspection.check import Living
+from idp.accounts.models import User
+from tokens.introspection.check import Living, Subject
 from tokens.scopes import as_text
 
 # OpenID Connect Core 1.0 section 5.4: the claims that a scope lets out.
@@ -23,10 +24,7 @@ def user_claims(living: Living) -> dict[str, Any]:
     """The claims about the user that the token's scopes let out; none without a user."""
     if living.user is None:
         return {}
-    known: Mapping[str, Any] = {
-        "preferred_username": living.user.username,
-        **living.user.claims,
-    }
+    known = known_of(living.user)
     allowed = [
         claim
         for scope, claims in CLAIMS_OF_SCOPE.items()
@@ -34,6 +32,11 @@ def user_claims(living: Living) -> dict[str, Any]:
         for claim in claims
     ]
     return {claim: known[claim] for claim in allowed if claim in known}
+
+
+def known_of(user: Subject | User) -> Mapping[str, Any]:
+    """All that there is to tell of a user."""
+    return {"preferred_username": user.username, **user.claims}
 
 
 def context(living: Living) -> dict[str, Any]:

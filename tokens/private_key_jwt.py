@@ -66,8 +66,14 @@ def prove(client: Client, unverified: Unverified, now: datetime) -> None:
 def _prove(client: Client, unverified: Unverified, now: datetime) -> None:
     expected = assertions.Expected(
         issuer=client.client_id,
-        # RFC 7523 section 3: "The token endpoint URL of the authorization server MAY be used".
-        audiences=frozenset({settings.PUBLIC_URL, f"{settings.PUBLIC_URL}/oauth2/token"}),
+        # RFC 7523 section 3: "The token endpoint URL of the authorization server MAY be used", and
+        # RFC 9126 section 2: that of pushed authorization requests "MUST" be accepted, too.
+        audiences=frozenset(
+            {
+                settings.PUBLIC_URL,
+                *(f"{settings.PUBLIC_URL}/oauth2/{at}" for at in ("token", "par")),
+            }
+        ),
         algorithms=frozenset(ALGORITHMS),
         max_lifetime=MAX_LIFETIME,
         issued_at_is_required=False,

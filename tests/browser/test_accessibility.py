@@ -130,6 +130,8 @@ def test_the_pages_of_users(
     if visitor.path == "/consent":
         look_at("consent")
         visitor.press("Allow")
+    page.goto(f"{visitor.issuer}/select-account?{query}")
+    look_at("accounts")
     for path in ("/account/password", "/oauth2/device", "/oauth2/logout", "/sign-out"):
         page.goto(f"{visitor.issuer}{path}")
         look_at(path)

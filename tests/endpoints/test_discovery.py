@@ -26,7 +26,7 @@ def test_both_documents_say_the_same(path, settings):
 def test_every_advertised_endpoint_is_there():
     document = Browser().get(PATHS[0]).json()
     urls = [value for name, value in document.items() if name.endswith(("_endpoint", "_uri"))]
-    assert len(urls) == 8
+    assert len(urls) == 9
     for url in urls:
         assert resolve(urlsplit(url).path)
 

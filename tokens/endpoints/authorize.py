@@ -5,11 +5,15 @@ from django.views.decorators.csrf import csrf_exempt
 
 from tokens import authorization, wire
 from tokens.authorization import AuthorizationRequest
-from tokens.errors import ConsentRequired, LoginRequired, ProtocolError
-from tokens.interaction import consent, session
-from tokens.interaction.pages import bad_request_page
+from tokens.errors import AccountSelectionRequired, ConsentRequired, LoginRequired, ProtocolError
+from tokens.interaction import accounts, consent, session
+from tokens.interaction.accounts import Choice
+from tokens.interaction.pages import asked_by, bad_request_page
 from tokens.interaction.reasons import must_sign_in
-from tokens.interaction.session import Visitor
+
+# A page that has to ask first, and what a client is told that wants nobody to be asked.
+type Question = tuple[str, type[ProtocolError]]
+SIGN_IN: Question = (session.SIGN_IN_PATH, LoginRequired)
 
 
 @csrf_exempt
@@ -18,27 +22,34 @@ def authorize(request: HttpRequest) -> HttpResponse:
         if request.method == "POST":
             # OpenID Connect Core 1.0 section 3.1.2.1: "MUST support the use of the HTTP GET and
             # POST methods". From here on the request is in the URL.
-            query = authorization.read(wire.read_form(wire.Call.of(request))).query()
+            query = asked_by(request, wire.read_form(wire.Call.of(request))).query()
             return authorization.redirect(f"{authorization.PATH}?{query}")
         wire.require_method(request, "GET", "HEAD")
-        asked = authorization.read(wire.read_query(wire.Call.of(request)))
+        asked = asked_by(request, wire.read_query(wire.Call.of(request)))
     except ProtocolError as error:
         return bad_request_page(request, error)
     except authorization.UnknownDestination as error:
         return bad_request_page(request, error, error.brand)
     except authorization.Refusal as refusal:
         return authorization.redirect(refusal.location)
-    return _answer(asked, session.visitor_for(request, asked.client))
+    return _answer(asked, accounts.choose(request, asked))
 
 
-def _answer(asked: AuthorizationRequest, visitor: Visitor | None) -> HttpResponse:
-    is_silent = "none" in asked.prompts
-    if visitor is None or must_sign_in(asked, visitor):
-        if is_silent:
-            return authorization.refuse(asked, LoginRequired())
-        return authorization.redirect(f"{session.SIGN_IN_PATH}?{asked.query()}")
-    if consent.is_needed(asked, visitor.user):
-        if is_silent:
-            return authorization.refuse(asked, ConsentRequired())
-        return authorization.redirect(f"{consent.PATH}?{asked.query()}")
-    return authorization.grant(asked, visitor.user, visitor.auth_time)
+def _answer(asked: AuthorizationRequest, choice: Choice) -> HttpResponse:
+    question = _open_question(asked, choice)
+    if question is None and choice.visitor is not None:
+        return authorization.grant(asked, choice.visitor.user, choice.visitor.auth_time)
+    path, error = question or SIGN_IN
+    if "none" in asked.prompts:
+        return authorization.refuse(asked, error())
+    return authorization.redirect(f"{path}?{asked.query()}")
+
+
+def _open_question(asked: AuthorizationRequest, choice: Choice) -> Question | None:
+    if choice.is_open:
+        return accounts.PATH, AccountSelectionRequired
+    if choice.visitor is None or must_sign_in(asked, choice.visitor):
+        return SIGN_IN
+    if consent.is_needed(asked, choice.visitor.user):
+        return consent.PATH, ConsentRequired
+    return None

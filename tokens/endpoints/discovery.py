@@ -23,6 +23,9 @@ def metadata() -> dict[str, Any]:
     return {
         "issuer": issuer,
         "authorization_endpoint": f"{issuer}/oauth2/authorize",
+        # RFC 9126 section 5; clients of which it is required have a flag.
+        "pushed_authorization_request_endpoint": f"{issuer}/oauth2/par",
+        "require_pushed_authorization_requests": False,
         "token_endpoint": f"{issuer}/oauth2/token",
         "introspection_endpoint": f"{issuer}/oauth2/introspect",
         "revocation_endpoint": f"{issuer}/oauth2/revoke",
@@ -50,7 +53,7 @@ def metadata() -> dict[str, Any]:
         "id_token_signing_alg_values_supported": list(SigningKey.Algorithm),
         "scopes_supported": ["openid", *payload.CLAIMS_OF_SCOPE],
         "claims_supported": list(payload.CLAIMS_SUPPORTED),
-        "claims_parameter_supported": False,
+        "claims_parameter_supported": True,
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,
         "prompt_values_supported": sorted(PROMPTS),

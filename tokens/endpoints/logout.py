@@ -42,6 +42,10 @@ def logout(request: HttpRequest) -> HttpResponse:
         asked = _read(parameters)
     except ProtocolError as error:
         return bad_request_page(request, error)
+    if asked.hint and (hinted := session.account_of(request, asked.hint.sub)):
+        # Of several accounts in the browser it is the one that the client knows.
+        session.end_account(request, hinted)
+        return _signed_out(request, asked)
     user = session.user_of(request)
     if user is not None and (asked.hint is None or asked.hint.sub != user.sub):
         # Section 2: "the OP … MUST ask the End-User whether to log out of the OP as well" where
@@ -102,6 +106,10 @@ def _read(parameters: wire.Parameters) -> LogoutRequest:
 
 def _sign_out(request: HttpRequest, asked: LogoutRequest) -> HttpResponse:
     session.end(request)
+    return _signed_out(request, asked)
+
+
+def _signed_out(request: HttpRequest, asked: LogoutRequest) -> HttpResponse:
     if not asked.return_url:
         brand = asked.client.brand if asked.client else None
         return render_page(

@@ -1,13 +1,14 @@
 """`/oauth2/userinfo` (OpenID Connect Core 1.0 section 5.3): claims by scope, for a bearer token."""
 
 from functools import partial
+from typing import Any
 
 from django.utils import timezone
 
-from tokens import issue, payload, scopes, wire
+from tokens import claims_request, issue, payload, scopes, wire
 from tokens.errors import InsufficientScope, InvalidRequest, InvalidToken, NoToken
 from tokens.format import Prefix
-from tokens.introspection.check import living
+from tokens.introspection.check import Living, living
 
 
 @wire.endpoint
@@ -18,9 +19,18 @@ def userinfo(call: wire.Call) -> wire.Answer:
         raise InvalidToken(reason="unknown, expired or revoked access token")
     if found.user is None or scopes.OPENID not in found.scopes:
         raise InsufficientScope(reason="no user, or without the scope openid")
-    answer = wire.Answer.json({"sub": found.subject, **payload.user_claims(found)})
+    said = {"sub": found.subject, **payload.user_claims(found), **_asked_for(found)}
+    answer = wire.Answer.json(said)
     answer.keepable = partial(found.keepable, found.client)
     return answer
+
+
+def _asked_for(found: Living) -> dict[str, Any]:
+    """The single claims that were granted beside the scopes."""
+    claims = (found.token.extra or {}).get("claims", {}).get("userinfo")
+    if not claims or found.user is None:
+        return {}
+    return claims_request.fulfilled(found.client, claims, payload.known_of(found.user))
 
 
 def bearer_token(call: wire.Call) -> str:

@@ -202,6 +202,14 @@ def _consent(decided: Decided) -> str:
     return f"{'The user is asked, and the' if asks else 'The'} scope is frozen to its list."
 
 
+def _require_pushed_authorization_requests(decided: Decided) -> str:
+    if decided.case.way is not ways.AUTHORIZATION_CODE:
+        return _nothing("it is about the authorization code")
+    if decided.case.flags.require_pushed_authorization_requests:
+        return "The request must be pushed before the browser comes."
+    return "The request may be pushed, or come by the browser."
+
+
 def _allow_password_grant(decided: Decided) -> str:
     if decided.case.way is not ways.PASSWORD:
         return _nothing("it is about the password grant")
@@ -259,6 +267,7 @@ MEANINGS: dict[str, Callable[[Decided], str]] = {
     "id_token_seconds": _of_id_token(_id_token_seconds),
     "id_token_alg": _of_id_token(_id_token_alg),
     "consent": _consent,
+    "require_pushed_authorization_requests": _require_pushed_authorization_requests,
     "allow_password_grant": _allow_password_grant,
     "on_behalf_of_login_services": _on_behalf(_on_behalf_of_login_services),
     "on_behalf_of_scopes": _on_behalf(_on_behalf_of_scopes),

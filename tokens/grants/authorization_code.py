@@ -9,9 +9,10 @@ from typing import Any
 from django.utils import timezone
 from oauthlib.oauth2 import AuthorizationCodeGrant
 
-from tokens import id_token, issue
+from tokens import claims_request, id_token, issue, payload, pushed
 from tokens.errors import (
     InvalidRequest,
+    InvalidRequestURI,
     RequestNotSupported,
     RequestURINotSupported,
     UnsupportedResponseType,
@@ -52,12 +53,24 @@ def require_code_response(request: Any) -> dict[str, str]:
 
 
 def refuse_request_objects(request: Any) -> dict[str, str]:
-    """OpenID Connect Core 1.0 section 6.1: an OP that does not support them says so."""
+    """OpenID Connect Core 1.0 section 6.1: an OP that does not support them says so.
+
+    A pushed request that is found has been put in place of its request_uri before this.
+    """
     parameters = dict(request.uri_query_params)
     if "request" in parameters:
         raise RequestNotSupported(request=request)
-    if "request_uri" in parameters:
-        raise RequestURINotSupported(request=request)
+    if (request_uri := parameters.get("request_uri")) is not None:
+        is_ours = request_uri.startswith(pushed.PREFIX)
+        raise (InvalidRequestURI if is_ours else RequestURINotSupported)(request=request)
+    return {}
+
+
+def require_pushed(request: Any) -> dict[str, str]:
+    """RFC 9126 section 6: a client can "be required to only use pushed authorization requests"."""
+    is_required = request.client.effective_flags.require_pushed_authorization_requests
+    if is_required and not request.is_pushed:
+        raise InvalidRequest("The request must be pushed (RFC 9126).", request=request)
     return {}
 
 
@@ -81,20 +94,37 @@ def require_whole_max_age(request: Any) -> dict[str, str]:
 
 def require_genuine_hint(request: Any) -> dict[str, str]:
     """OpenID Connect Core 1.0 section 3.1.2.1: an "ID Token previously issued by" this server."""
-    if request.id_token_hint is not None and id_token.read_hint(request.id_token_hint) is None:
-        raise InvalidRequest("The id_token_hint is no ID token of this server.", request=request)
+    if request.id_token_hint is not None:
+        hint = id_token.read_hint(request.id_token_hint)
+        if hint is None:
+            raise InvalidRequest(
+                "The id_token_hint is no ID token of this server.", request=request
+            )
+        request.hinted_sub = hint.sub
+    return {}
+
+
+def require_readable_claims(request: Any) -> dict[str, str]:
+    """OpenID Connect Core 1.0 section 5.5."""
+    if request.claims is not None:
+        try:
+            request.claims_request = claims_request.parse(request.claims)
+        except claims_request.BadClaims as problem:
+            raise InvalidRequest(f"The claims parameter {problem}.", request=request) from None
     return {}
 
 
 # Looked at after the client and its redirect URI are known to be right, before all else.
 CHECKS = (
-    require_code_response,
     refuse_request_objects,
+    require_pushed,
+    require_code_response,
     require_query_response,
     require_s256,
     require_known_prompts,
     require_whole_max_age,
     require_genuine_hint,
+    require_readable_claims,
 )
 
 
@@ -115,6 +145,7 @@ class AuthorizationCode(Grant, AuthorizationCodeGrant):
             openid_nonce=request.nonce or "",
             auth_time=request.auth_time,
             auth_time_is_essential=request.max_age is not None,
+            extra={"claims": request.granted_claims} if request.granted_claims else None,
         )
         answer = {"code": issue.say(code)}
         return answer | {"state": request.state} if request.state else answer
@@ -130,5 +161,12 @@ class AuthorizationCode(Grant, AuthorizationCodeGrant):
             family=code.pk,
             auth_time=code.auth_time,
             auth_time_is_essential=code.auth_time_is_essential,
+            extra=code.extra,
         )
-        return pair_body(request.client, issue.first_pair(login, now), nonce=code.openid_nonce)
+        pair = issue.first_pair(login, now)
+        claims = claims_request.fulfilled(
+            request.client,
+            (code.extra or {}).get("claims", {}).get("id_token", {}),
+            payload.known_of(request.user),
+        )
+        return pair_body(request.client, pair, nonce=code.openid_nonce, claims=claims)

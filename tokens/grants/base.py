@@ -1,6 +1,8 @@
 """What all grants share: oauthlib validates, `tokens.issue` writes, and the answer is JSON."""
 
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from django.utils import timezone
@@ -38,8 +40,17 @@ class Grant(GrantTypeBase):
         raise NotImplementedError
 
 
-def pair_body(client: Client, pair: issue.Pair, *, nonce: str = "") -> dict[str, Any]:
-    """The answer for a user's tokens, with an ID token where `openid` was granted."""
+def pair_body(
+    client: Client,
+    pair: issue.Pair,
+    *,
+    nonce: str = "",
+    claims: Mapping[str, Any] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """The answer for a user's tokens, with an ID token where `openid` was granted.
+
+    `claims` are those about the user that the ID token says, too.
+    """
     token = pair.access_token
     names = scopes.effective(client, token.scope)
     access_token = issue.say(token)
@@ -52,5 +63,5 @@ def pair_body(client: Client, pair: issue.Pair, *, nonce: str = "") -> dict[str,
     if pair.refresh_token:
         body["refresh_token"] = issue.say(pair.refresh_token)
     if scopes.OPENID in names:
-        body["id_token"] = id_token.of(client, pair, access_token, nonce)
+        body["id_token"] = id_token.of(client, pair, access_token, nonce, claims)
     return body

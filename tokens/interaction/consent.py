@@ -13,7 +13,8 @@ from idp.audit.tags import Tag
 from tokens import authorization
 from tokens.authorization import AuthorizationRequest
 from tokens.errors import AccessDenied, InvalidRequest
-from tokens.interaction import session
+from tokens.interaction import accounts
+from tokens.interaction.claim_names import CLAIM_NAMES
 from tokens.interaction.pages import about_authorization, bad_request_page, let_form_end_at
 from tokens.interaction.reasons import must_sign_in
 from tokens.models import Consent
@@ -28,18 +29,27 @@ def is_needed(asked: AuthorizationRequest, user: User) -> bool:
         return True
     if rule == "never":
         return False
-    return not set(asked.asked_scopes()) <= _remembered(asked, user)
+    row = Consent.objects.filter(user=user, client=asked.client).first()
+    if row is None:
+        return True
+    return not (
+        set(asked.asked_scopes()) <= set(row.scope.split())
+        and set(asked.individual_claims()) <= set(row.claims.split())
+    )
 
 
 @csrf_protect
 @about_authorization
 def consent_page(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
     """Shows what is asked for; takes the decision."""
-    visitor = session.visitor_for(request, asked.client)
+    visitor = accounts.choose(request, asked).visitor
     if visitor is None or must_sign_in(asked, visitor) or not is_needed(asked, visitor.user):
         return authorization.redirect(f"{authorization.PATH}?{asked.query()}")
     if request.method != "POST":
         return _page(request, asked, visitor.user)
+    if request.POST.get("account", visitor.user.sub) != visitor.user.sub:
+        # Another account was chosen in another tab: it has not seen this page.
+        return authorization.redirect(f"{authorization.PATH}?{asked.query()}")
     match request.POST.get("decision"):
         case "allow":
             _remember(asked, visitor.user)
@@ -59,6 +69,8 @@ def _page(request: HttpRequest, asked: AuthorizationRequest, user: User) -> Http
         title=client.name or client.client_id,
         client_name=client.name or client.client_id,
         user_name=user.get_full_name(),
+        account=user.sub,
+        claims=[CLAIM_NAMES[claim] for claim in asked.individual_claims()],
         # Who the user is comes first, whatever the alphabet says.
         scopes=sorted(
             Scope.objects.filter(name__in=asked.asked_scopes()),
@@ -68,16 +80,12 @@ def _page(request: HttpRequest, asked: AuthorizationRequest, user: User) -> Http
     return let_form_end_at(response, asked.redirect_uri)
 
 
-def _remembered(asked: AuthorizationRequest, user: User) -> set[str]:
-    row = Consent.objects.filter(user=user, client=asked.client).first()
-    return set(row.scope.split()) if row else set()
-
-
 def _remember(asked: AuthorizationRequest, user: User) -> None:
     """Adds to what was allowed before; the row is held, so that two tabs add up."""
     with transaction.atomic():
         row, _ = Consent.objects.select_for_update().get_or_create(user=user, client=asked.client)
         row.scope = " ".join(sorted({*row.scope.split(), *asked.asked_scopes()}))
+        row.claims = " ".join(sorted({*row.claims.split(), *asked.individual_claims()}))
         row.granted_at = timezone.now()
         row.save()
         record(

@@ -17,7 +17,7 @@ from idp import paths
 from tokens import authorization, wire
 from tokens.authorization import AuthorizationRequest
 from tokens.errors import MethodNotAllowed, ProtocolError
-from tokens.interaction import session
+from tokens.interaction import browser, session
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ def about_authorization(page: Page) -> Callable[[HttpRequest], HttpResponse]:
     def answer(request: HttpRequest) -> HttpResponse:
         try:
             wire.require_method(request, "GET", "HEAD", "POST")
-            asked = authorization.read(wire.read_query(wire.Call.of(request)))
+            asked = asked_by(request, wire.read_query(wire.Call.of(request)))
         except ProtocolError as error:
             return bad_request_page(request, error)
         except authorization.UnknownDestination as error:
@@ -89,6 +89,11 @@ def about_authorization(page: Page) -> Callable[[HttpRequest], HttpResponse]:
         return page(request, asked)
 
     return answer
+
+
+def asked_by(request: HttpRequest, parameters: wire.Parameters) -> AuthorizationRequest:
+    """What a browser asks for. Raises as `authorization.read` does."""
+    return authorization.read(parameters, lambda: browser.name_of(request))
 
 
 def let_form_end_at(response: HttpResponse, uri: str) -> HttpResponse:

@@ -23,7 +23,7 @@ from idp.accounts.password_links import Link
 from idp.blocking import guard
 from tokens import authorization, wire
 from tokens.errors import InvalidRequest, ProtocolError
-from tokens.interaction.pages import bad_request_page
+from tokens.interaction.pages import asked_by, bad_request_page
 from tokens.interaction.session import SIGN_IN_PATH
 
 FORGOTTEN_PATH = "/account/password/forgotten"
@@ -83,7 +83,7 @@ def _place_or_page(request: HttpRequest) -> _Place | HttpResponse:
     """Where the query says that it is; what is wrong with that is answered here."""
     try:
         wire.require_method(request, "GET", "HEAD", "POST")
-        return _read_place(wire.read_query(wire.Call.of(request)))
+        return _read_place(request, wire.read_query(wire.Call.of(request)))
     except ProtocolError as error:
         return bad_request_page(request, error)
     except authorization.UnknownDestination as error:
@@ -92,7 +92,7 @@ def _place_or_page(request: HttpRequest) -> _Place | HttpResponse:
         return authorization.redirect(refusal.location)
 
 
-def _read_place(parameters: wire.Parameters) -> _Place:
+def _read_place(request: HttpRequest, parameters: wire.Parameters) -> _Place:
     """Raises as `authorization.read` does."""
     if parameters.keys() == {"client_id"}:
         client = _client(parameters["client_id"])
@@ -100,7 +100,7 @@ def _read_place(parameters: wire.Parameters) -> _Place:
             raise InvalidRequest("The client is not known.")
         place = _Place(client)
     else:
-        asked = authorization.read(parameters)
+        asked = asked_by(request, parameters)
         place = _Place(asked.client, asked.query())
     if not _has_accounts(place.client):
         raise InvalidRequest("No login service of the client keeps its passwords here.")

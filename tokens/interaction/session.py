@@ -1,31 +1,102 @@
-"""The browser session: who is signed in, since when, and for which clients that counts."""
+"""The browser's sessions: who is signed in, since when, and for which clients that counts.
 
+Each account has a session of its own, a row that ends alone. One is active: its key is in Django's
+cookie, and it is `request.session`. The keys of the others are in a cookie beside it (decision
+0020).
+"""
+
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib import import_module
 
-from django.contrib.auth import login, logout, update_session_auth_hash
+from django.conf import settings
+from django.contrib.auth import SESSION_KEY, get_user, login, logout, update_session_auth_hash
+from django.contrib.sessions.backends.base import SessionBase
 from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
 
 from clients_admin.models import Client
 from idp.accounts.models import User
+from tokens.interaction import browser
 
 SIGN_IN_PATH = "/sign-in"
-_AUTH_TIME = "auth_time"
+MAX_ACCOUNTS = 5
+# The clients of which a session remembers that it was chosen for them.
+MAX_CHOSEN = 20
+_AUTH_TIME, _CHOSEN = "auth_time", "chosen_for"
 _BACKEND = "idp.accounts.backends.OperatorBackend"
+_BETWEEN_KEYS = "."
 
 
-def begin(request: HttpRequest, user: User) -> None:
-    """Signs the user in. The session gets a new key, so that nobody can have planted it."""
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """A signed-in user, when they last proved who they are, and their session."""
+
+    user: User
+    auth_time: datetime
+    session: SessionBase
+
+    def chosen_at(self, client: Client) -> datetime | None:
+        """When this account was last chosen for the client, or signed in there."""
+        moment = self.session.get(_CHOSEN, {}).get(client.client_id)
+        return datetime.fromtimestamp(moment, UTC) if moment is not None else None
+
+
+# --- Beginning and ending -------------------------------------------------------------------------
+
+
+def begin(request: HttpRequest, user: User, client: Client | None = None) -> None:
+    """Signs the user in, beside whoever is signed in already, and for the client at once.
+
+    The session gets a new key, so that nobody can have planted it.
+    """
+    others = [visitor for visitor in accounts(request) if visitor.user.pk != user.pk]
+    if again := account_of(request, user.sub):
+        activate(request, again)
+    elif others and others[0].session is request.session:
+        # Django would end the session of somebody else.
+        request.session = _store()
     with transaction.atomic():
+        if SESSION_KEY in request.session:
+            request.session.cycle_key()  # Django keeps the key where it is the same user again.
         login(request, user, backend=_BACKEND)
     request.session[_AUTH_TIME] = timezone.now().timestamp()
+    for oldest in others[MAX_ACCOUNTS - 1 :]:
+        _end_beside(request, oldest)
+    _keep(request, (visitor.session for visitor in others[: MAX_ACCOUNTS - 1]))
+    if client is not None:
+        choose(request, client)
 
 
 def end(request: HttpRequest) -> None:
+    """Signs everybody out in this browser."""
+    others = [one for one in accounts(request) if one.session is not request.session]
     with transaction.atomic():
         logout(request)
+    for visitor in others:
+        _end_beside(request, visitor)
+    _keep(request, ())
+
+
+def end_account(request: HttpRequest, visitor: Visitor) -> None:
+    """Signs one account out; the others stay, and one of them is active."""
+    others = [one for one in accounts(request) if one.user.pk != visitor.user.pk]
+    activate(request, visitor)
+    with transaction.atomic():
+        logout(request)
+    _keep(request, (one.session for one in others))
+    if others:
+        activate(request, others[0])
+
+
+def _end_beside(request: HttpRequest, visitor: Visitor) -> None:
+    """Ends a session that is not active, as any other ends."""
+    aside = HttpRequest()
+    aside.META, aside.session, aside.user = request.META, visitor.session, visitor.user
+    with transaction.atomic():
+        logout(aside)
 
 
 def go_on(request: HttpRequest, user: User) -> None:
@@ -34,24 +105,91 @@ def go_on(request: HttpRequest, user: User) -> None:
     update_session_auth_hash(request, user)
 
 
+# --- Who is there ---------------------------------------------------------------------------------
+
+
 def user_of(request: HttpRequest) -> User | None:
-    """Whoever is signed in in this browser."""
+    """Whoever is active in this browser."""
     return request.user if isinstance(request.user, User) and request.user.is_active else None
 
 
-@dataclass(frozen=True, slots=True)
-class Visitor:
-    """A signed-in user, and when they last proved who they are."""
+def accounts(request: HttpRequest) -> list[Visitor]:
+    """Everybody who is signed in in this browser on our pages, the active one first."""
+    stores = [request.session, *map(_store, _kept_keys(request))]
+    found = (_visitor(store) for store in stores if _AUTH_TIME in store)
+    return [visitor for visitor in found if visitor is not None]
 
-    user: User
-    auth_time: datetime
+
+def _visitor(store: SessionBase) -> Visitor | None:
+    """Whose session it is; nobody's where all sessions of that user have been ended."""
+    aside = HttpRequest()
+    aside.session = store
+    user = get_user(aside)
+    if not isinstance(user, User) or not user.is_active:
+        return None
+    return Visitor(user, datetime.fromtimestamp(store[_AUTH_TIME], UTC), store)
+
+
+def account_of(request: HttpRequest, sub: str) -> Visitor | None:
+    """The account of this user, if it is signed in in this browser."""
+    return next((visitor for visitor in accounts(request) if visitor.user.sub == sub), None)
+
+
+def visitors_for(request: HttpRequest, client: Client) -> list[Visitor]:
+    """The accounts whose login service the client accepts: the one that was last chosen for it
+    comes first."""
+    found = accounts(request)
+    if not found:
+        return []
+    accepted = set(client.ordered_login_services().values_list("pk", flat=True))
+    visitors = [one for one in found if one.user.login_service_id in accepted]
+    never = datetime.min.replace(tzinfo=UTC)
+    return sorted(visitors, key=lambda one: one.chosen_at(client) or never, reverse=True)
 
 
 def visitor_for(request: HttpRequest, client: Client) -> Visitor | None:
-    """Who is signed in, if the client accepts the login service that knows them."""
-    user = user_of(request)
-    if user is None or _AUTH_TIME not in request.session:
+    """Who goes on at this client where nobody is asked; their account is then active."""
+    visitors = visitors_for(request, client)
+    if not visitors:
         return None
-    if not client.ordered_login_services().filter(pk=user.login_service_id).exists():
-        return None
-    return Visitor(user, datetime.fromtimestamp(request.session[_AUTH_TIME], UTC))
+    activate(request, visitors[0])
+    return visitors[0]
+
+
+# --- Which of them --------------------------------------------------------------------------------
+
+
+def activate(request: HttpRequest, visitor: Visitor) -> None:
+    """Makes an account the active one; the one that was stays signed in beside it."""
+    if visitor.session is request.session:
+        return
+    rest = [one.session for one in accounts(request) if one.user.pk != visitor.user.pk]
+    request.session, request.user = visitor.session, visitor.user
+    request.session.modified = True  # Its key becomes Django's cookie.
+    _keep(request, rest)
+
+
+def choose(request: HttpRequest, client: Client) -> None:
+    """Remembers that the active account is the one for this client."""
+    chosen = {**request.session.get(_CHOSEN, {}), client.client_id: timezone.now().timestamp()}
+    newest = sorted(chosen, key=lambda name: chosen[name], reverse=True)[:MAX_CHOSEN]
+    request.session[_CHOSEN] = {name: chosen[name] for name in newest}
+
+
+def _store(key: str | None = None) -> SessionBase:
+    store: SessionBase = import_module(settings.SESSION_ENGINE).SessionStore(key)
+    return store
+
+
+def _kept_keys(request: HttpRequest) -> list[str]:
+    """Each once, and not the active one: a cookie can say anything."""
+    keys = browser.kept(request, browser.ACCOUNTS_COOKIE)[:200].split(_BETWEEN_KEYS)
+    others = [key for key in dict.fromkeys(keys) if key and key != request.session.session_key]
+    return others[: MAX_ACCOUNTS - 1]
+
+
+def _keep(request: HttpRequest, sessions: Iterable[SessionBase]) -> None:
+    keys = [session.session_key for session in sessions if session.session_key]
+    said = _BETWEEN_KEYS.join(keys)
+    if said != browser.kept(request, browser.ACCOUNTS_COOKIE):
+        browser.keep(request, browser.ACCOUNTS_COOKIE, said)

@@ -15,7 +15,7 @@ from idp import net
 from idp.accounts.login import BLOCKED_USER, Authenticated, Door, sign_in
 from idp.accounts.models import User
 from idp.accounts.outcomes import Refused, Unavailable
-from tokens import authorization, id_token
+from tokens import authorization
 from tokens.authorization import AuthorizationRequest
 from tokens.errors import LoginRequired
 from tokens.interaction import session
@@ -34,11 +34,12 @@ def sign_in_page(request: HttpRequest, asked: AuthorizationRequest) -> HttpRespo
     user = user_or_form(request, asked.client)
     if isinstance(user, HttpResponse):
         return let_form_end_at(user, asked.redirect_uri)
-    if not id_token.hint_fits(asked.parameters.get("id_token_hint"), user.sub):
+    if not asked.fits(user):
         # OpenID Connect Core 1.0 section 3.1.2.1: "MUST return an error, such as
-        # login_required", where somebody else signs in than the hint is about.
+        # login_required", where somebody else signs in than the hint is about; section 5.5.1 says
+        # the same of the claim sub.
         return authorization.refuse(asked, LoginRequired())
-    session.begin(request, user)
+    session.begin(request, user, asked.client)
     return authorization.redirect(f"{authorization.PATH}?{asked.query_after_sign_in()}")
 
 
