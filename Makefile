@@ -12,7 +12,7 @@ ARGS ?=
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types bench bench-data docs screenshots format requirements clean
+.PHONY: help run test lint types bench bench-data docs screenshots languages format requirements clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ docs: .venv/development.stamp ## write the generated pages of docs/
 
 screenshots: .venv/development.stamp ## take the pictures of docs/images/screens anew
 	PICTURES=1 $(PYTHON) -m pytest -n $(WORKERS) $(shell grep -rl "pictures import keep" tests/browser)
+
+languages: .venv/runtime.stamp ## compile branding/locale/*.po (needs Debian's gettext)
+	cd branding && django-admin compilemessages --verbosity 0
 
 format: .venv/development.stamp ## let ruff and djlint rewrite the code
 	ruff check --fix .

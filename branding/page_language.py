@@ -1,11 +1,85 @@
-"""In which language a page is written."""
+"""In which language a page is written: who decides it, and how a visitor chooses another.
 
-from django.http import HttpRequest, HttpResponseBase
+A link of the language switch is the address of the page itself with `page_language` in its query.
+The choice is kept in a cookie and the page asked for again without it, so that whatever else the
+query says, an authorization request for one, stays as it was.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.middleware.locale import LocaleMiddleware
+from django.utils.encoding import escape_uri_path, iri_to_uri
+from django.utils.http import escape_leading_slashes
+
+from branding.languages import CODES, LANGUAGES, best_language, first_offered
+from branding.models import Brand
+
+PARAMETER = "page_language"
+# OpenID Connect Core 1.0 section 3.1.2.1, "ordered by preference"; nobody speaks more.
+MAX_UI_LOCALES = 10
+FIRST_ERROR_STATUS = 400
+
+
+def language_for(request: HttpRequest, brand: Brand | None) -> str:
+    """Of the brand's languages: the one chosen on a page; else the one that the application asks
+    for (`ui_locales`); else the one that the browser likes best."""
+    offered = brand.languages if brand else CODES
+    return first_offered(_wishes(request), offered) or best_language(
+        request.headers.get("Accept-Language", ""), offered
+    )
+
+
+def _wishes(request: HttpRequest) -> Iterator[str]:
+    yield request.GET.get(PARAMETER, "")
+    yield request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME, "")
+    # A pushed authorization request is not in the query: who has read it says so.
+    asked: str | None = getattr(request, "ui_locales", None)
+    yield from (asked or request.GET.get("ui_locales", "")).split()[:MAX_UI_LOCALES]
+
+
+def ask_for(request: HttpRequest, ui_locales: str) -> None:
+    """Says in which languages the application wants the pages of this request."""
+    request.ui_locales = ui_locales  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One link of the language switch."""
+
+    code: str
+    name: str
+    address: str
+
+
+def choices(request: HttpRequest, brand: Brand | None, status: int) -> list[Choice]:
+    """The links of a page's switch; none where a form has just done something, because that page
+    is said once, and asking for its address again would say something else."""
+    offered = brand.languages if brand else CODES
+    is_said_once = request.method == "POST" and status < FIRST_ERROR_STATUS
+    if is_said_once or len(offered) == 1 or getattr(request, "holds_credentials", False):
+        return []
+    return [
+        Choice(code, name, _address(request, f"{PARAMETER}={code}"))
+        for code, name in LANGUAGES
+        if code in offered
+    ]
 
 
 class PageLanguageMiddleware(LocaleMiddleware):
-    """Says the language of pages. What programs read has none, whatever their request accepts."""
+    """Says the language of pages, and keeps the one that a visitor chooses.
+
+    What programs read has no language, whatever their request accepts.
+    """
+
+    def process_request(self, request: HttpRequest) -> HttpResponse | None:  # type: ignore[override]
+        if request.method in {"GET", "HEAD"} and request.GET.get(PARAMETER) in CODES:
+            return _chosen(request, request.GET[PARAMETER])
+        super().process_request(request)
+        return None
 
     def process_response(
         self, request: HttpRequest, response: HttpResponseBase
@@ -13,3 +87,29 @@ class PageLanguageMiddleware(LocaleMiddleware):
         if getattr(response, "speaks_no_language", False):
             return response
         return super().process_response(request, response)
+
+
+def _chosen(request: HttpRequest, language: str) -> HttpResponse:
+    response = HttpResponse(
+        status=303, headers={"Location": _address(request), "Cache-Control": "no-store"}
+    )
+    response.speaks_no_language = True  # type: ignore[attr-defined]
+    response.set_cookie(
+        settings.LANGUAGE_COOKIE_NAME,
+        language,
+        max_age=settings.LANGUAGE_COOKIE_AGE,
+        path=settings.LANGUAGE_COOKIE_PATH,
+        secure=settings.LANGUAGE_COOKIE_SECURE,
+        httponly=settings.LANGUAGE_COOKIE_HTTPONLY,
+        samesite="Lax",
+    )
+    return response
+
+
+def _address(request: HttpRequest, *more: str) -> str:
+    """The page's own address without a choice of language, byte for byte; never another host's."""
+    parts = request.META.get("QUERY_STRING", "").split("&")
+    kept = [part for part in parts if part and part.partition("=")[0] != PARAMETER]
+    path = escape_leading_slashes(escape_uri_path(request.path))
+    query = iri_to_uri("&".join([*kept, *more]))
+    return f"{path}?{query}" if query else path

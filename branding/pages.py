@@ -6,8 +6,8 @@ from django.utils import translation
 from django.utils.cache import patch_vary_headers
 from django.utils.functional import Promise
 
-from branding.languages import CODES, best_language
 from branding.models import Brand
+from branding.page_language import choices, language_for
 
 
 def render_page(
@@ -24,7 +24,14 @@ def render_page(
     language = language_for(request, brand)
     with translation.override(language):
         body = render_to_string(
-            template, {**context, "brand": brand, "language": language}, request
+            template,
+            {
+                **context,
+                "brand": brand,
+                "language": language,
+                "languages": choices(request, brand, status),
+            },
+            request,
         )
     return _answer(body, language, status)
 
@@ -45,6 +52,7 @@ def render_error(  # noqa: PLR0913, PLR0917 (what the page shows, nothing more)
             {
                 "brand": brand,
                 "language": language,
+                "languages": choices(request, brand, status),
                 "title": heading,
                 "heading": heading,
                 "message": message,
@@ -52,12 +60,6 @@ def render_error(  # noqa: PLR0913, PLR0917 (what the page shows, nothing more)
             },
         )
     return _answer(body, language, status)
-
-
-def language_for(request: HttpRequest, brand: Brand | None) -> str:
-    """The language of the brand's that the browser likes best."""
-    offered = brand.languages if brand else CODES
-    return best_language(request.headers.get("Accept-Language", ""), offered)
 
 
 def _answer(body: str, language: str, status: int) -> HttpResponse:
@@ -72,5 +74,5 @@ def _answer(body: str, language: str, status: int) -> HttpResponse:
             "Referrer-Policy": "same-origin",
         },
     )
-    patch_vary_headers(response, ["Accept-Language"])
+    patch_vary_headers(response, ["Accept-Language", "Cookie"])
     return response

@@ -147,6 +147,11 @@ SESSION_COOKIE_AGE = 12 * 3600
 CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}idp-csrf"
 CSRF_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_HTTPONLY = True
+# What a visitor chooses on a page; `branding.page_language` reads and writes it.
+LANGUAGE_COOKIE_NAME = f"{_COOKIE_PREFIX}idp-language"
+LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
+LANGUAGE_COOKIE_SECURE = HTTPS
+LANGUAGE_COOKIE_HTTPONLY = True
 CSRF_FAILURE_VIEW = "tokens.interaction.pages.csrf_failure"
 X_FRAME_OPTIONS = "DENY"
 # Not no-referrer: browsers would then post our own forms with "Origin: null", which CSRF refuses.

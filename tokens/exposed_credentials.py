@@ -171,6 +171,8 @@ def _refuse(request: HttpRequest, found: Found) -> HttpResponseBase:
         "Credentials must not be sent in the URL.", reason=f"exposed: {', '.join(found.parameters)}"
     )
     if request.path_info in PAGES or request.path_info.startswith("/account/"):
+        # No link of the page may say them again.
+        request.holds_credentials = True  # type: ignore[attr-defined]
         return bad_request_page(request, error)
     if problems.are_spoken_at(request.path_info):
         return problems.response(error.status_code, error.error, str(error.description))

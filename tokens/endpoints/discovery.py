@@ -7,6 +7,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.utils.cache import get_conditional_response
 
+from branding.languages import CODES
 from clients_admin.flags import BY_NAME
 from idp.accounts.models import ALGORITHMS
 from tokens import client_authentication, payload, wire
@@ -56,6 +57,7 @@ def metadata() -> dict[str, Any]:
         "claims_parameter_supported": True,
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,
+        "ui_locales_supported": CODES,
         "prompt_values_supported": sorted(PROMPTS),
         "authorization_response_iss_parameter_supported": True,
     }

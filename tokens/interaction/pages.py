@@ -12,6 +12,7 @@ from django.utils.csp import CSP, build_policy
 from django.utils.translation import gettext_lazy as _
 
 from branding.models import Brand
+from branding.page_language import ask_for
 from branding.pages import render_error
 from idp import paths
 from tokens import authorization, wire
@@ -86,6 +87,7 @@ def about_authorization(page: Page) -> Callable[[HttpRequest], HttpResponse]:
             return bad_request_page(request, error, error.brand)
         except authorization.Refusal as refusal:
             return authorization.redirect(refusal.location)
+        ask_for(request, asked.parameters.get("ui_locales", ""))
         return page(request, asked)
 
     return answer

@@ -10,7 +10,8 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.debug import sensitive_post_parameters
 
 from branding.forms import ChangePasswordForm
-from branding.pages import language_for, render_error, render_page
+from branding.page_language import language_for
+from branding.pages import render_error, render_page
 from idp import net
 from idp.accounts import local, password_mails, passwords
 from idp.accounts.login import BLOCKED_USER, Authenticated, sign_in

@@ -14,7 +14,8 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.debug import sensitive_post_parameters
 
 from branding.forms import ForgottenPasswordForm, NewPasswordForm
-from branding.pages import language_for, render_page
+from branding.page_language import language_for
+from branding.pages import render_page
 from clients_admin.models import Client
 from idp import net
 from idp.accounts import password_links, password_mails, passwords
