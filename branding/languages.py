@@ -11,6 +11,8 @@ LANGUAGES = [
     ("fr", "Français"),
 ]
 CODES = [code for code, _name in LANGUAGES]
+# All texts are written in English first.
+OTHER_LANGUAGES = [code for code in CODES if code != "en"]
 
 
 def first_offered(wishes: Iterable[str], offered: Sequence[str]) -> str | None:

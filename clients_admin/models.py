@@ -14,6 +14,7 @@ from django.db import models
 from django.utils import timezone
 from oauth2_provider.models import AbstractApplication
 
+from branding.languages import OTHER_LANGUAGES
 from clients_admin.flags import FLAGS, LOGIN_SERVICE, SCOPE_OR_GROUP, ClientFlags, problems
 from clients_admin.proposals.models import Approval, Comment, Proposal
 from clients_admin.scopes import expand
@@ -45,12 +46,36 @@ client_id_syntax = RegexValidator(
 )
 
 
+MAX_DESCRIPTION = 200
+
+
+def validate_translations(value: object) -> None:
+    """A table of language code to text, without the language of `description`."""
+    if not isinstance(value, dict):
+        raise ValidationError("Enter a table of language code to text.")
+    if strangers := sorted(str(code) for code in value if code not in OTHER_LANGUAGES):
+        known = ", ".join(OTHER_LANGUAGES)
+        raise ValidationError(f"None of the other languages ({known}): {', '.join(strangers)}.")
+    for code, text in value.items():
+        if not isinstance(text, str) or not text.strip() or not text.isprintable():
+            raise ValidationError(f"Enter the description in the language {code}, in one line.")
+        if len(text) > MAX_DESCRIPTION:
+            raise ValidationError(
+                f"The description in the language {code} has over {MAX_DESCRIPTION} characters."
+            )
+
+
 class Scope(models.Model):
     """A right that a client may ask for; its description is what a user reads on consent."""
 
     name = models.CharField(max_length=100, unique=True, validators=[scope_name])
     description = models.CharField(
-        max_length=200, blank=True, help_text="In plain words, as users read it: “See your orders”."
+        max_length=MAX_DESCRIPTION,
+        blank=True,
+        help_text="In plain words, as users read it: “See your orders”.",
+    )
+    translations = models.JSONField(
+        default=dict, db_default={}, blank=True, validators=[validate_translations]
     )
 
     class Meta:
@@ -58,6 +83,10 @@ class Scope(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def description_in(self, language: str) -> str:
+        """As users of that language read it; the English one where there is no other."""
+        return str(self.translations.get(language) or self.description)
 
     def clean(self) -> None:
         if ScopeGroup.objects.filter(name=self.name).exists():

@@ -6,14 +6,24 @@ from django import forms
 from django.contrib import admin
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
-from django.utils.safestring import SafeString
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString, mark_safe
+from unfold.widgets import UnfoldAdminTextInputWidget
 
+from branding.languages import LANGUAGES, OTHER_LANGUAGES
 from clients_admin import effects, undo
 from clients_admin.admin.links import links
 from clients_admin.admin.proposing import ProposingAdmin
+from clients_admin.configuration import stored
 from clients_admin.configuration.removal import is_used
 from clients_admin.effects import Holdings
-from clients_admin.models import Client, Scope, ScopeGroup, scope_group_members
+from clients_admin.models import (
+    MAX_DESCRIPTION,
+    Client,
+    Scope,
+    ScopeGroup,
+    scope_group_members,
+)
 from clients_admin.scopes import find_cycle, groups_above
 
 USED_BY = ("Used by", {"fields": ["in_groups", "by_clients"]})
@@ -54,8 +64,50 @@ class ScopeUseAdmin(ProposingAdmin):
         raise NotImplementedError
 
 
+class ScopeForm(forms.ModelForm):
+    """A field for each other language in place of the table of all."""
+
+    in_nl, in_de, in_fr = (
+        forms.CharField(
+            label=dict(LANGUAGES)[code],
+            required=False,
+            max_length=MAX_DESCRIPTION,
+            widget=UnfoldAdminTextInputWidget(attrs={"lang": code}),
+        )
+        for code in ("nl", "de", "fr")
+    )
+
+    class Meta:
+        model = Scope
+        fields = ("name", "description")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for code in OTHER_LANGUAGES:
+            self.initial.setdefault(f"in_{code}", self.instance.translations.get(code, ""))
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        self.instance.translations = {
+            code: text for code in OTHER_LANGUAGES if (text := cleaned.get(f"in_{code}"))
+        }
+        return cleaned
+
+
 class ScopeAdmin(ScopeUseAdmin):
-    fieldsets = ((None, {"fields": ["name", "description"]}), USED_BY)
+    form = ScopeForm
+    shown_as = {"in_nl": "other_languages", "in_de": "", "in_fr": ""}
+    fieldsets = (
+        (None, {"fields": ["name", "description"]}),
+        ("In other languages", {"fields": ["in_nl", "in_de", "in_fr"]}),
+        USED_BY,
+    )
+
+    @admin.display(description="other languages")
+    def other_languages(self, scope: Scope) -> SafeString | str:
+        names = dict(LANGUAGES)
+        said = [(names[code], text) for code, text in stored.scope(scope)["translations"].items()]
+        return format_html_join(mark_safe("<br>"), "{}: {}", said) or "-"
 
     def _groups(self, scope: Scope) -> QuerySet[ScopeGroup]:
         return scope.groups.all()

@@ -36,7 +36,7 @@ def details(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str
             continue
         if key in ONLY_CHANGED:
             yield f"{key} changed"
-        elif key in ("flags", "settings"):
+        elif key in ("flags", "settings", "translations"):
             yield from _table(key, before[key], value)
         else:
             yield f"{key}: {_shown(before[key])} -> {_shown(value)}"

@@ -59,13 +59,19 @@ def _sections(*, users: bool) -> dict[str, Any]:
     accounts = stored.accounts() if users else []
     return {
         "brands": _each(map(stored.brand, Brand.objects.order_by("slug"))),
-        "scopes": {row.name: row.description for row in Scope.objects.order_by("name")},
+        "scopes": dict(map(_scope, Scope.objects.order_by("name"))),
         "scope_groups": dict(map(_scope_group, stored.scope_groups().order_by("name"))),
         "login_services": _each(map(stored.login_service, stored.login_services())),
         "trusted_issuers": _each(map(stored.trusted_issuer, stored.trusted_issuers())),
         **({"users": _each(map(stored.account, accounts))} if users else {}),
         "clients": _each(map(_client, stored.clients().order_by("client_id"))),
     }
+
+
+def _scope(row: Scope) -> tuple[str, Any]:
+    scope = stored.scope(row)
+    in_all = {"en": scope["description"], **scope["translations"]}
+    return scope["name"], in_all if scope["translations"] else scope["description"]
 
 
 def _scope_group(row: Any) -> tuple[str, Any]:

@@ -19,6 +19,7 @@ class _LeftAlone:
 
 
 LEFT_ALONE = _LeftAlone()
+IN_ENGLISH = "en"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +74,12 @@ BRAND = (
     Key("languages", values.texts, _default(Brand, "languages")),
     Key("approvals_needed", values.number, LEFT_ALONE),
 )
-# The one form of an object by itself; in a file a scope is its name and its description.
+# The one form of an object by itself; in a file a scope is its name and its description, or a table
+# of that in several languages.
 SCOPE = (
     Key("name", values.required_text, required=True),
     Key("description", values.text),
+    Key("translations", values.text_table, {}),
 )
 # The long form of a scope group; the short one is the list of its members.
 SCOPE_GROUP = (
@@ -204,14 +207,21 @@ def _clients(entry: Entry, problems: Problems) -> list[Item]:
 
 
 def _scopes(entry: Entry, problems: Problems) -> list[Item]:
-    return [
-        Item(
-            place,
-            {"name": name, "description": values.text(place, problems) or ""},
-            {"name": place, "description": place},
-        )
-        for name, place in _table(entry, problems)
-    ]
+    return [_scope(name, place, problems) for name, place in _table(entry, problems)]
+
+
+def _scope(name: str, entry: Entry, problems: Problems) -> Item:
+    places = {"name": entry, "description": entry, "translations": entry}
+    if not isinstance(entry.value, dict):
+        description, translations = values.text(entry, problems) or "", {}
+    else:
+        translations = values.text_table(entry, problems) or {}
+        if IN_ENGLISH not in entry.value:
+            problems.add(entry, f"has no {IN_ENGLISH}, which is shown where a language is missing")
+        places["description"] = entry.part(IN_ENGLISH)
+        description = translations.pop(IN_ENGLISH, "")
+    found = {"name": name, "description": description, "translations": translations}
+    return Item(entry, found, places)
 
 
 def _scope_groups(entry: Entry, problems: Problems) -> list[Item]:

@@ -105,7 +105,11 @@ def brand(row: Brand) -> dict[str, Any]:
 
 
 def scope(row: Scope) -> dict[str, Any]:
-    return {"name": row.name, "description": row.description}
+    return {
+        "name": row.name,
+        "description": row.description,
+        "translations": dict(sorted(row.translations.items())),
+    }
 
 
 def scope_group(row: ScopeGroup) -> dict[str, Any]:

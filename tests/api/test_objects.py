@@ -97,7 +97,11 @@ def test_every_key_of_a_file_is_one_of_the_api(web, token):
 
 
 def test_a_scope_and_a_group_are_made(token):
-    scope = {"name": "https://api.example/stock?x", "description": "See what is in stock"}
+    scope = {
+        "name": "https://api.example/stock?x",
+        "description": "See what is in stock",
+        "translations": {"fr": "Voir ce qui est en stock"},
+    }
     answer = call("POST", SCOPES, token, scope)
     assert (answer.status_code, answer.json()) == (201, scope)
     place = answer.headers["Location"].removeprefix(HOME)

@@ -65,7 +65,12 @@ def user(login_service: str, username: str = "jane") -> User:
 
 
 def scope_description(name: str) -> str:
-    return configuration()["scopes"][name]
+    return in_language(name, "en")
+
+
+def in_language(scope: str, language: str) -> str:
+    said = configuration()["scopes"][scope]
+    return said.get(language, said["en"]) if isinstance(said, dict) else said
 
 
 def _only(kind: str, **values: str) -> dict[str, Any]:

@@ -16,6 +16,12 @@ class ScopeBodySerializer(serializers.Serializer[Any]):
     description = shapes.text(
         max_length=200, allow_null=True, help_text="What users read when they are asked."
     )
+    translations = serializers.DictField(
+        child=serializers.CharField(max_length=200),
+        required=False,
+        allow_null=True,
+        help_text="The same in other languages, by code: nl, de, fr.",
+    )
 
 
 class NewScopeSerializer(ScopeBodySerializer):
@@ -33,6 +39,10 @@ class ScopeSerializer(shapes.Described):
 
     name = serializers.CharField(help_text="Identifies it.")
     description = shapes.text(max_length=200, help_text="What users read when they are asked.")
+    translations = serializers.DictField(
+        child=serializers.CharField(max_length=200),
+        help_text="The same in other languages, by code: nl, de, fr.",
+    )
 
 
 class ScopePageSerializer(shapes.Page):

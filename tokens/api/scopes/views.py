@@ -7,7 +7,11 @@ from tokens.api.objects import Kind, ObjectList, OneObject
 from tokens.api.scopes import serializers
 
 SCOPES = Kind("scopes", "/api/v1/scopes", "name", Scope, Scope.objects.all, stored.scope)
-_SHOWN = {"name": "orders.read", "description": "See your orders"}
+_SHOWN = {
+    "name": "orders.read",
+    "description": "See your orders",
+    "translations": {"nl": "Je bestellingen bekijken"},
+}
 _SAID = operations.Said(
     noun="scope",
     plural="scopes",
