@@ -9,6 +9,9 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
 
+from django.core.exceptions import ValidationError
+from django.core.validators import URLValidator
+
 MINUTE, HOUR, DAY = 60, 3600, 86400
 LOGIN_SERVICE, SCOPE_OR_GROUP = "login service", "scope or scope group"
 
@@ -18,6 +21,7 @@ class Kind(StrEnum):
     COUNT = "count"
     CHOICE = "choice"
     TEXT = "text"
+    WEB_ADDRESS = "web address"
     SWITCH = "switch"
     NAMES = "names"
 
@@ -64,6 +68,19 @@ def _problem_with_text(flag: Flag, value: object) -> str | None:
     return None
 
 
+_validate_web_address = URLValidator(schemes=["https", "http"])
+
+
+def _problem_with_web_address(flag: Flag, value: object) -> str | None:
+    if problem := _problem_with_text(flag, value):
+        return problem
+    try:
+        _validate_web_address(value)
+    except ValidationError:
+        return "must be an address that begins with https:// or http://"
+    return None
+
+
 def _problem_with_switch(flag: Flag, value: object) -> str | None:
     return None if isinstance(value, bool) else "must be true or false"
 
@@ -85,6 +102,7 @@ _PROBLEMS: dict[Kind, Callable[[Flag, object], str | None]] = {
     Kind.COUNT: _problem_with_number,
     Kind.CHOICE: _problem_with_choice,
     Kind.TEXT: _problem_with_text,
+    Kind.WEB_ADDRESS: _problem_with_web_address,
     Kind.SWITCH: _problem_with_switch,
     Kind.NAMES: _problem_with_names,
 }
@@ -237,6 +255,30 @@ FLAGS: tuple[Flag, ...] = (
         "first (RFC 9126).",
     ),
     Flag(
+        "consent_days",
+        Kind.COUNT,
+        0,
+        "With consent remember: for how many days users are not asked again. 0: until they "
+        "withdraw it.",
+        minimum=0,
+        maximum=3650,
+    ),
+    *(
+        Flag(
+            name,
+            Kind.WEB_ADDRESS,
+            "",
+            f"{what} of a client that is not ours, for users who are asked for consent.",
+            minimum=1,
+            maximum=500,
+        )
+        for name, what in (
+            ("website_url", "The website"),
+            ("privacy_url", "The privacy statement"),
+            ("terms_url", "The terms and conditions"),
+        )
+    ),
+    Flag(
         "allow_password_grant",
         Kind.SWITCH,
         False,
@@ -302,6 +344,10 @@ class ClientFlags:
     id_token_alg: str
     consent: str
     require_pushed_authorization_requests: bool
+    consent_days: int
+    website_url: str
+    privacy_url: str
+    terms_url: str
     allow_password_grant: bool
     on_behalf_of_login_services: tuple[str, ...]
     on_behalf_of_scopes: tuple[str, ...]

@@ -28,8 +28,9 @@ def values(flag: Flag) -> str:
             return f"{flag.minimum} to {flag.maximum} seconds"
         case Kind.COUNT:
             return f"{flag.minimum} to {flag.maximum}"
-        case Kind.TEXT:
-            return f"text of {flag.minimum} to {flag.maximum} characters"
+        case Kind.TEXT | Kind.WEB_ADDRESS:
+            what = "text" if flag.kind is Kind.TEXT else "an https or http address"
+            return f"{what} of {flag.minimum} to {flag.maximum} characters"
         case Kind.CHOICE:
             return ", ".join(f"`{choice}`" for choice in flag.choices)
         case Kind.NAMES:
@@ -42,7 +43,7 @@ def default(flag: Flag) -> str:
     match flag.default:
         case bool():
             return "`true`" if flag.default else "`false`"
-        case ():
+        case () | "":
             return "none"
     return f"`{flag.default}`"
 

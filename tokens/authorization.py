@@ -203,11 +203,14 @@ def _validated(parameters: Parameters, *, is_pushed: bool = False, hinted_sub: s
     return oauth
 
 
-def grant(request: AuthorizationRequest, user: User, auth_time: datetime) -> HttpResponse:
-    """Sends the user back with a code. What a user consented to is frozen to the list they saw."""
+def grant(
+    request: AuthorizationRequest, user: User, auth_time: datetime, *, scope: str | None = None
+) -> HttpResponse:
+    """Sends the user back with a code. What a user consented to is frozen: to `scope`, what they
+    have chosen of it, or else to all that was asked for."""
     oauth, client = request.oauth, request.client
     oauth.user, oauth.auth_time = user, auth_time
-    oauth.stored_scope = scopes.as_granted(client, request.scope)
+    oauth.stored_scope = scope or scopes.as_granted(client, request.scope)
     oauth.granted_claims = claims_request.granted(
         client,
         request.claims,

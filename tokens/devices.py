@@ -12,7 +12,7 @@ from clients_admin.models import Client
 from idp.accounts.models import User
 from idp.audit.record import record
 from idp.audit.tags import Tag
-from tokens import issue, scopes
+from tokens import issue
 from tokens.format import Reference, new_nonce
 from tokens.models import DeviceAuthorization
 
@@ -73,13 +73,16 @@ def waiting(typed: str, now: datetime) -> DeviceAuthorization | None:
     )
 
 
-def approve(device: DeviceAuthorization, user: User, auth_time: datetime, now: datetime) -> bool:
-    """Lets the device have tokens of the user; False where it waits no longer."""
+def approve(
+    device: DeviceAuthorization, user: User, auth_time: datetime, scope: str, now: datetime
+) -> bool:
+    """Lets the device have tokens of the user for the stored scope; False where it waits no
+    longer."""
     approval = {
         "state": State.APPROVED,
         "user": user,
         "auth_time": auth_time,
-        "scope": scopes.as_granted(device.client, device.scope),
+        "scope": scope,
     }
     return _decide(device, user, now, Tag.TOKENS_DEVICE_APPROVED, approval)
 

@@ -4,10 +4,12 @@ The three token tables are partitioned by id (decision 0002): they are made by h
 the first migration, written only by `issue` and ended only by `revoke` and `cleanup`.
 """
 
-from typing import Any, ClassVar
+from datetime import datetime
+from typing import Any, ClassVar, Self
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
 from django.utils import timezone
 
 from tokens.keys.models import SigningKey
@@ -189,6 +191,12 @@ class Watermark(models.Model):
         return f"{self.job} at {self.position}"
 
 
+class ConsentQuerySet(models.QuerySet["Consent"]):
+    def remembered(self, now: datetime) -> Self:
+        """Those that spare their users a question."""
+        return self.filter(Q(remembered_until__isnull=True) | Q(remembered_until__gt=now))
+
+
 class Consent(models.Model):
     """What a user has let a client have, once and for the next time: scopes, and single claims."""
 
@@ -198,7 +206,13 @@ class Consent(models.Model):
     )
     scope = models.TextField()
     claims = models.TextField(blank=True, default="", db_default="")
+    # Of what was asked for, what the user has left out.
+    declined_scope = models.TextField(blank=True, default="", db_default="")
     granted_at = models.DateTimeField(default=timezone.now)
+    # Until then nobody asks again; without an end, until the user withdraws it.
+    remembered_until = models.DateTimeField(null=True, blank=True)
+
+    objects: ClassVar = ConsentQuerySet.as_manager()
 
     class Meta:
         constraints: ClassVar = [

@@ -71,6 +71,10 @@ class Tag(StrEnum):
         "tokens:consent:given",
         "A user let a client have scopes.",
     )
+    TOKENS_CONSENT_NARROWED = (
+        "tokens:consent:narrowed",
+        "A user took back scopes that a client had; a login at that client was ended.",
+    )
     TOKENS_FAMILY_ISSUED = (
         "tokens:family:issued",
         "A client got the first tokens of a login.",

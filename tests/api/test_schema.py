@@ -141,7 +141,7 @@ def probes(flag: Flag) -> list[Any]:
     bounds = [flag.minimum - 1, flag.minimum, flag.maximum, flag.maximum + 1]
     texts = ["x" * length for length in bounds if 0 <= length <= 10_000]
     lists = [[f"n{i}" for i in range(n)] for n in bounds if 0 <= n <= 1000]
-    odd = [None, True, False, 1.5, {}, ["a", "a"], [1], "no choice"]
+    odd = [None, True, False, 1.5, {}, ["a", "a"], [1], "no choice", "https://a.example/"]
     return [*bounds, *texts, *lists, *odd, *flag.choices]
 
 

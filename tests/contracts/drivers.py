@@ -232,7 +232,7 @@ def _device() -> Change:
     user = User.objects.create(login_service=login_service(), external_id="1", username="jane")
     television = client("tv", "openid", client_type="public")
     device = devices.begin(television, "openid", timezone.now())
-    return lambda: devices.approve(device, user, timezone.now(), timezone.now())
+    return lambda: devices.approve(device, user, timezone.now(), "openid", timezone.now())
 
 
 def _revoked(kind: str) -> Change:

@@ -33,6 +33,8 @@ def another_value(flag: Flag) -> Any:
             return next(choice for choice in flag.choices if choice != flag.default)
         case Kind.TEXT:
             return "x" * flag.minimum
+        case Kind.WEB_ADDRESS:
+            return "https://shop.example/page"
         case Kind.SWITCH:
             return not flag.default
         case Kind.NAMES:

@@ -36,9 +36,10 @@ def authorize(request: HttpRequest) -> HttpResponse:
 
 
 def _answer(asked: AuthorizationRequest, choice: Choice) -> HttpResponse:
-    question = _open_question(asked, choice)
-    if question is None and choice.visitor is not None:
-        return authorization.grant(asked, choice.visitor.user, choice.visitor.auth_time)
+    question, visitor = _open_question(asked, choice), choice.visitor
+    if question is None and visitor is not None:
+        scope = consent.granted_scope(asked, visitor.user)
+        return authorization.grant(asked, visitor.user, visitor.auth_time, scope=scope)
     path, error = question or SIGN_IN
     if "none" in asked.prompts:
         return authorization.refuse(asked, error())

@@ -210,6 +210,36 @@ def _require_pushed_authorization_requests(decided: Decided) -> str:
     return "The request may be pushed, or come by the browser."
 
 
+def _consent_days(decided: Decided) -> str:
+    if problem := _not_asked(decided):
+        return problem
+    if decided.case.flags.consent == "always":
+        return _nothing("users are asked each time")
+    days = decided.case.flags.consent_days
+    return f"Users are asked again after {days} days." if days else "It stays until withdrawn."
+
+
+def _link(name: str) -> Callable[[Decided], str]:
+    """What a link on the page that asks is."""
+
+    def meaning(decided: Decided) -> str:
+        if problem := _not_asked(decided):
+            return problem
+        address = getattr(decided.case.flags, name)
+        return f"Users who are asked find {address}." if address else "There is no such link."
+
+    return meaning
+
+
+def _not_asked(decided: Decided) -> str:
+    """Why no user is asked for consent; empty where some are."""
+    if decided.case.way not in {ways.AUTHORIZATION_CODE, ways.DEVICE_CODE}:
+        return _nothing("no user is asked")
+    return (
+        _nothing("a client of our own asks nobody") if decided.case.flags.consent == "never" else ""
+    )
+
+
 def _allow_password_grant(decided: Decided) -> str:
     if decided.case.way is not ways.PASSWORD:
         return _nothing("it is about the password grant")
@@ -268,6 +298,10 @@ MEANINGS: dict[str, Callable[[Decided], str]] = {
     "id_token_alg": _of_id_token(_id_token_alg),
     "consent": _consent,
     "require_pushed_authorization_requests": _require_pushed_authorization_requests,
+    "consent_days": _consent_days,
+    "website_url": _link("website_url"),
+    "privacy_url": _link("privacy_url"),
+    "terms_url": _link("terms_url"),
     "allow_password_grant": _allow_password_grant,
     "on_behalf_of_login_services": _on_behalf(_on_behalf_of_login_services),
     "on_behalf_of_scopes": _on_behalf(_on_behalf_of_scopes),

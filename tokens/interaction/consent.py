@@ -1,24 +1,27 @@
 """Consent: whether a user must be asked, the page that asks, and what is remembered."""
 
+from datetime import datetime, timedelta
+
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_protect
 
+from branding.page_language import language_for
 from branding.pages import render_page
-from clients_admin.models import Scope
+from clients_admin.models import Client
 from idp.accounts.models import User
 from idp.audit.record import record
 from idp.audit.tags import Tag
-from tokens import authorization
+from tokens import authorization, logins, revoke, scopes
 from tokens.authorization import AuthorizationRequest
 from tokens.errors import AccessDenied, InvalidRequest
-from tokens.interaction import accounts
+from tokens.interaction import accounts, shared
 from tokens.interaction.claim_names import CLAIM_NAMES
 from tokens.interaction.pages import about_authorization, bad_request_page, let_form_end_at
 from tokens.interaction.reasons import must_sign_in
+from tokens.interaction.shared import Before
 from tokens.models import Consent
-from tokens.scopes import OPENID
 
 PATH = "/consent"
 
@@ -29,13 +32,19 @@ def is_needed(asked: AuthorizationRequest, user: User) -> bool:
         return True
     if rule == "never":
         return False
-    row = Consent.objects.filter(user=user, client=asked.client).first()
-    if row is None:
+    remembered, wanted = _remembered(asked.client, user), set(asked.asked_scopes())
+    if not (wanted <= remembered.decided and wanted & remembered.granted):
         return True
-    return not (
-        set(asked.asked_scopes()) <= set(row.scope.split())
-        and set(asked.individual_claims()) <= set(row.claims.split())
-    )
+    return not remembered.claims.issuperset(asked.individual_claims())
+
+
+def granted_scope(asked: AuthorizationRequest, user: User) -> str | None:
+    """What is remembered of this request where nobody is asked: without what the user has left
+    out. None for a client of our own, which asks nobody."""
+    if asked.client.effective_flags.consent == "never":
+        return None
+    granted = _remembered(asked.client, user).granted
+    return scopes.as_text(granted.intersection(asked.asked_scopes()))
 
 
 @csrf_protect
@@ -52,8 +61,13 @@ def consent_page(request: HttpRequest, asked: AuthorizationRequest) -> HttpRespo
         return authorization.redirect(f"{authorization.PATH}?{asked.query()}")
     match request.POST.get("decision"):
         case "allow":
-            _remember(asked, visitor.user)
-            return authorization.grant(asked, visitor.user, visitor.auth_time)
+            chosen = shared.chosen(asked.client, asked.asked_scopes(), request.POST.dict())
+            if not chosen:
+                return authorization.refuse(asked, AccessDenied("The user refused."))
+            _remember(asked, visitor.user, chosen, is_kept="forget" not in request.POST)
+            is_own = asked.client.effective_flags.consent == "never"
+            scope = None if is_own else scopes.as_text(chosen)
+            return authorization.grant(asked, visitor.user, visitor.auth_time, scope=scope)
         case "deny":
             return authorization.refuse(asked, AccessDenied("The user refused."))
         case _:
@@ -61,7 +75,9 @@ def consent_page(request: HttpRequest, asked: AuthorizationRequest) -> HttpRespo
 
 
 def _page(request: HttpRequest, asked: AuthorizationRequest, user: User) -> HttpResponse:
-    client = asked.client
+    client, before = asked.client, _decided(asked.client, user)
+    language = language_for(request, client.brand)
+    lines = shared.lines(client, user, asked.asked_scopes(), language, before)
     response = render_page(
         request,
         "branding/consent.html",
@@ -70,27 +86,88 @@ def _page(request: HttpRequest, asked: AuthorizationRequest, user: User) -> Http
         client_name=client.name or client.client_id,
         user_name=user.get_full_name(),
         account=user.sub,
+        scopes=lines,
         claims=[CLAIM_NAMES[claim] for claim in asked.individual_claims()],
-        # Who the user is comes first, whatever the alphabet says.
-        scopes=sorted(
-            Scope.objects.filter(name__in=asked.asked_scopes()),
-            key=lambda scope: (scope.name != OPENID, scope.name),
-        ),
+        asks_for_more=any(line.is_new for line in lines),
+        third_party=third_party(client),
+        remembers=client.effective_flags.consent == "remember",
+        remember_days=client.effective_flags.consent_days,
     )
     return let_form_end_at(response, asked.redirect_uri)
 
 
-def _remember(asked: AuthorizationRequest, user: User) -> None:
-    """Adds to what was allowed before; the row is held, so that two tabs add up."""
+def third_party(client: Client) -> dict[str, str] | None:
+    """The links of somebody else's application; None for a client of our own."""
+    flags = client.effective_flags
+    if flags.consent == "never":
+        return None
+    return {
+        "website": flags.website_url,
+        "privacy": flags.privacy_url,
+        "terms": flags.terms_url,
+    }
+
+
+def _decided(client: Client, user: User) -> Before:
+    """What the user has last decided, however long ago."""
+    return _before(Consent.objects.filter(user=user, client=client).first())
+
+
+def _remembered(client: Client, user: User) -> Before:
+    """What the user has decided and need not be asked about again."""
+    return _before(
+        Consent.objects.remembered(timezone.now()).filter(user=user, client=client).first()
+    )
+
+
+def _before(row: Consent | None) -> Before:
+    if row is None:
+        return Before()
+    return Before(
+        frozenset(row.scope.split()),
+        frozenset(row.declined_scope.split()),
+        frozenset(row.claims.split()),
+    )
+
+
+def _remember(
+    asked: AuthorizationRequest, user: User, granted: frozenset[str], *, is_kept: bool
+) -> None:
+    """Adds to what was decided before; the row is held, so that two tabs add up.
+
+    Whoever takes back what they once gave ends all that the client has under it.
+    """
+    now, client, wanted = timezone.now(), asked.client, set(asked.asked_scopes())
     with transaction.atomic():
-        row, _ = Consent.objects.select_for_update().get_or_create(user=user, client=asked.client)
-        row.scope = " ".join(sorted({*row.scope.split(), *asked.asked_scopes()}))
-        row.claims = " ".join(sorted({*row.claims.split(), *asked.individual_claims()}))
-        row.granted_at = timezone.now()
+        row, _ = Consent.objects.select_for_update().get_or_create(user=user, client=client)
+        before = _before(row)
+        row.scope = scopes.as_text((before.granted - wanted) | granted)
+        row.declined_scope = scopes.as_text((before.declined - wanted) | (wanted - granted))
+        row.claims = scopes.as_text(before.claims.union(asked.individual_claims()))
+        row.granted_at = now
+        row.remembered_until = _remembered_until(client, is_kept=is_kept)
         row.save()
         record(
             Tag.TOKENS_CONSENT_GIVEN,
-            client_id=asked.client.client_id,
+            client_id=client.client_id,
             user_id=user.pk,
-            scopes=asked.asked_scopes(),
+            scopes=sorted(granted),
+            declined=sorted(wanted - granted),
         )
+        if before.granted & wanted - granted:
+            _end_logins(client, user)
+
+
+def _remembered_until(client: Client, *, is_kept: bool) -> datetime | None:
+    """None: until the user withdraws it."""
+    flags, now = client.effective_flags, timezone.now()
+    if not is_kept or flags.consent != "remember":
+        return now
+    return now + timedelta(days=flags.consent_days) if flags.consent_days else None
+
+
+def _end_logins(client: Client, user: User) -> None:
+    now = timezone.now()
+    for login in logins.of(user, now).found:
+        if login.client.pk == client.pk:
+            revoke.login(user.pk, client, login.key, Tag.TOKENS_CONSENT_NARROWED, now)

@@ -14,14 +14,15 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.debug import sensitive_post_parameters
 
 from branding.forms import SignInForm, UserCodeForm
+from branding.page_language import language_for
 from branding.pages import render_page
-from clients_admin.models import Scope
 from idp import net
 from idp.blocking import guard
 from tokens import authorization, devices, scopes, wire
 from tokens.endpoints.device_authorization import PAGE
 from tokens.errors import ProtocolError
-from tokens.interaction import session
+from tokens.interaction import session, shared
+from tokens.interaction.consent import third_party
 from tokens.interaction.pages import bad_request_page
 from tokens.interaction.session import Visitor
 from tokens.interaction.sign_in import sign_in_form, user_or_form
@@ -106,8 +107,11 @@ def _decide(request: HttpRequest, device: DeviceAuthorization, visitor: Visitor)
     those of our own clients, and the page shows the code to compare."""
     now, client = timezone.now(), device.client
     decision = request.POST.get("decision") if request.method == "POST" else None
+    scope = _granted_scope(request, device)
+    if decision == "allow" and not scope:
+        decision = "deny"  # All was left out.
     if decision == "allow":
-        is_done = devices.approve(device, visitor.user, visitor.auth_time, now)
+        is_done = devices.approve(device, visitor.user, visitor.auth_time, scope, now)
     elif decision == "deny":
         is_done = devices.deny(device, visitor.user, now)
     else:
@@ -124,6 +128,13 @@ def _decide(request: HttpRequest, device: DeviceAuthorization, visitor: Visitor)
     )
 
 
+def _granted_scope(request: HttpRequest, device: DeviceAuthorization) -> str:
+    if device.client.effective_flags.consent == "never":
+        return scopes.as_granted(device.client, device.scope)
+    asked = scopes.effective(device.client, device.scope)
+    return scopes.as_text(shared.chosen(device.client, asked, request.POST.dict()))
+
+
 def _confirm_page(
     request: HttpRequest, device: DeviceAuthorization, visitor: Visitor
 ) -> HttpResponse:
@@ -137,11 +148,8 @@ def _confirm_page(
         client_name=client.name or client.client_id,
         user_name=visitor.user.get_full_name(),
         user_code=devices.shown(device.user_code),
-        # Who the user is comes first, whatever the alphabet says.
-        scopes=sorted(
-            Scope.objects.filter(name__in=asked),
-            key=lambda scope: (scope.name != scopes.OPENID, scope.name),
-        ),
+        scopes=shared.lines(client, visitor.user, asked, language_for(request, client.brand)),
+        third_party=third_party(client),
     )
 
 

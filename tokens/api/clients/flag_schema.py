@@ -42,6 +42,8 @@ def _type(flag: Flag) -> dict[str, Any]:
             return {"type": "string", "enum": list(flag.choices)}
         case Kind.TEXT:
             return {"type": "string", "minLength": flag.minimum, "maxLength": flag.maximum}
+        case Kind.WEB_ADDRESS:
+            return {"type": "string", "pattern": "^https?://", "maxLength": flag.maximum}
         case Kind.SWITCH:
             return {"type": "boolean"}
         case Kind.NAMES:

@@ -13,7 +13,7 @@ from tokens.api.endpoint import Endpoint
 from tokens.api.openapi import answers
 from tokens.api.rights import READ, Right
 
-BOUNDED = frozenset({Kind.SECONDS, Kind.COUNT, Kind.TEXT, Kind.NAMES})
+BOUNDED = frozenset({Kind.SECONDS, Kind.COUNT, Kind.TEXT, Kind.WEB_ADDRESS, Kind.NAMES})
 
 
 @extend_schema_field(
