@@ -63,7 +63,7 @@ def choices(request: HttpRequest, brand: Brand | None, status: int) -> list[Choi
     if is_said_once or len(offered) == 1 or getattr(request, "holds_credentials", False):
         return []
     return [
-        Choice(code, name, _address(request, f"{PARAMETER}={code}"))
+        Choice(code, name, address_of(request, f"{PARAMETER}={code}"))
         for code, name in LANGUAGES
         if code in offered
     ]
@@ -91,7 +91,7 @@ class PageLanguageMiddleware(LocaleMiddleware):
 
 def _chosen(request: HttpRequest, language: str) -> HttpResponse:
     response = HttpResponse(
-        status=303, headers={"Location": _address(request), "Cache-Control": "no-store"}
+        status=303, headers={"Location": address_of(request), "Cache-Control": "no-store"}
     )
     response.speaks_no_language = True  # type: ignore[attr-defined]
     response.set_cookie(
@@ -106,7 +106,7 @@ def _chosen(request: HttpRequest, language: str) -> HttpResponse:
     return response
 
 
-def _address(request: HttpRequest, *more: str) -> str:
+def address_of(request: HttpRequest, *more: str) -> str:
     """The page's own address without a choice of language, byte for byte; never another host's."""
     parts = request.META.get("QUERY_STRING", "").split("&")
     kept = [part for part in parts if part and part.partition("=")[0] != PARAMETER]

@@ -7,7 +7,7 @@ from django.utils.cache import patch_vary_headers
 from django.utils.functional import Promise
 
 from branding.models import Brand
-from branding.page_language import choices, language_for
+from branding.page_language import address_of, choices, language_for
 
 
 def render_page(
@@ -43,8 +43,12 @@ def render_error(  # noqa: PLR0913, PLR0917 (what the page shows, nothing more)
     message: str | Promise,
     reference: str = "",
     status: int = 400,
+    again: str | Promise = "",
 ) -> HttpResponse:
-    """The error page. Needs no database, session or context processor, so it shows in an outage."""
+    """The error page. Needs no database, session or context processor, so it shows in an outage.
+
+    `again` is the text of a button that asks for the same address once more.
+    """
     language = language_for(request, brand)
     with translation.override(language):
         body = render_to_string(
@@ -57,6 +61,8 @@ def render_error(  # noqa: PLR0913, PLR0917 (what the page shows, nothing more)
                 "heading": heading,
                 "message": message,
                 "reference": reference,
+                "again": again,
+                "again_url": address_of(request),
             },
         )
     return _answer(body, language, status)

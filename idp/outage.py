@@ -80,6 +80,7 @@ def _answer(request: HttpRequest, *, status: int, code: str, description: str) -
             heading=_("We are away for a moment"),
             message=_("Something on our side is being mended. Please try again in a moment."),
             status=status,
+            again=_("Try again") if request.method == "GET" else "",
         )
     if problems.are_spoken_at(request.path):
         return problems.response(status, code, description)

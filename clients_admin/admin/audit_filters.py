@@ -13,6 +13,7 @@ from django.http import HttpRequest
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from idp.accounts import finding
+from idp.audit import references
 from idp.audit.models import AuditEventQuerySet
 from idp.audit.tags import Tag
 
@@ -153,4 +154,26 @@ class Before(EventFilter):
         return events.before(chosen)
 
 
-FILTERS = (ByTag, ByUser, ByClient, ByAddress, From, Before)
+class ReferenceField(forms.CharField):
+    def clean(self, value: Any) -> Any:
+        text = super().clean(value)
+        if text and references.read(text) is None:
+            raise ValidationError("This is not a reference of an error page.")
+        return references.read(text) if text else None
+
+
+class ByReference(EventFilter):
+    title, parameter_name = "reference", "reference"
+    field = ReferenceField(
+        label="Reference",
+        required=False,
+        max_length=50,
+        help_text="What an error page told its user to say.",
+        widget=UnfoldAdminTextInputWidget(),
+    )
+
+    def narrow(self, events: AuditEventQuerySet, chosen: Any) -> AuditEventQuerySet:
+        return references.narrow(events, *chosen)
+
+
+FILTERS = (ByTag, ByUser, ByClient, ByAddress, ByReference, From, Before)

@@ -75,6 +75,10 @@ class Tag(StrEnum):
         "tokens:consent:narrowed",
         "A user took back scopes that a client had; a login at that client was ended.",
     )
+    TOKENS_PAGE_REFUSED = (
+        "tokens:page:refused",
+        "A user was shown an error page; the details have its reference and the reason.",
+    )
     TOKENS_FAMILY_ISSUED = (
         "tokens:family:issued",
         "A client got the first tokens of a login.",

@@ -1,20 +1,23 @@
 """What the pages around an authorization request have in common."""
 
 import logging
-import uuid
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
 from django.conf import settings
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from django.utils.csp import CSP, build_policy
 from django.utils.translation import gettext_lazy as _
 
 from branding.models import Brand
 from branding.page_language import ask_for
 from branding.pages import render_error
-from idp import paths
+from clients_admin.models import Client
+from idp import net, paths
+from idp.audit import references
 from tokens import authorization, wire
 from tokens.authorization import AuthorizationRequest
 from tokens.errors import MethodNotAllowed, ProtocolError
@@ -28,13 +31,10 @@ def bad_request_page(
 ) -> HttpResponse:
     """Tells the user that an application sent them here in a wrong way, and sends them nowhere.
 
-    What exactly was wrong is for the application's developer: it is in the log, under the
-    reference that the page shows.
+    What exactly was wrong is for the application's developer: it is in the audit and in the log,
+    under the reference that the page shows.
     """
-    reference = uuid.uuid4().hex[:12]
-    reason = getattr(error, "reason", "") or str(error)
-    path = paths.shown(request)
-    log.warning("Refused %s %s: %r (reference %s)", request.method, path, reason, reference)
+    reference = _refer(request, getattr(error, "reason", "") or str(error))
     response = render_error(
         request,
         brand,
@@ -58,16 +58,46 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """
     if request.path == session.SIGN_IN_PATH and session.user_of(request):
         return authorization.redirect(f"{authorization.PATH}?{request.META['QUERY_STRING']}")
+    # The whole reason may repeat headers of the request.
+    reference = _refer(request, f"the form was refused: {reason.partition(' - ')[0]}")
     return render_error(
         request,
         None,
-        heading=_("Please try again"),
+        heading=_("This page has expired"),
         message=_(
-            "This page was open for too long, or your browser did not send our cookie. "
-            "Go back, load the page anew and try again."
+            "It was open for too long, you came back to it, or your browser did not send our "
+            "cookie. Nothing was changed."
         ),
+        reference=reference,
         status=403,
+        again=_("Load the page anew"),
     )
+
+
+def _refer(request: HttpRequest, reason: str) -> str:
+    """What the user can tell, and an operator looks up, of a refusal for this reason."""
+    page = paths.shown(request)
+    reference = references.known.refer(
+        timezone.now(),
+        address=net.address_of(request),
+        page=f"{request.method} {page}",
+        reason=reason,
+        client_id=_known_client(request),
+    )
+    log.warning("Refused %s %s: %r (reference %s)", request.method, page, reason, reference)
+    return reference
+
+
+def _known_client(request: HttpRequest) -> str | None:
+    """The client of the request, if there is one of that name."""
+    client_id = request.GET.get("client_id", "")
+    if not client_id.isprintable():
+        return None
+    try:
+        is_known = Client.objects.filter(client_id=client_id).exists()
+    except DatabaseError:
+        return None
+    return client_id if is_known else None
 
 
 type Page = Callable[[HttpRequest, AuthorizationRequest], HttpResponse]
