@@ -33,6 +33,11 @@ def to_admin(request: HttpRequest) -> HttpResponse:
     return HttpResponseRedirect("/admin/")
 
 
+def to_change_password(request: HttpRequest) -> HttpResponse:
+    """Where password managers look (W3C, A Well-Known URL for Changing Passwords)."""
+    return HttpResponseRedirect("/account/password")
+
+
 urlpatterns = [
     path("oauth2/authorize", authorize),
     path("oauth2/par", par),
@@ -47,6 +52,7 @@ urlpatterns = [
     path(".well-known/openid-configuration", discovery),
     path(".well-known/oauth-authorization-server", discovery),
     path(".well-known/jwks.json", jwks),
+    path(".well-known/change-password", to_change_password),
     path("sign-in", sign_in_page),
     path("select-account", account_page),
     path("consent", consent_page),

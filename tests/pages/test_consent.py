@@ -132,9 +132,15 @@ def test_a_third_party_is_named_with_its_links(third):
     client = Client.objects.get(client_id="third")
     client.flags = {"consent": "remember", **LINKS}
     client.save()
-    page = read(third, asked(third))
+    page = read(third, asked(third, prompt="consent"))
     assert "<bdi>Third</bdi> is not run by <bdi>Acme</bdi>." in " ".join(page.split())
     assert [address for address in LINKS.values() if f'href="{address}"' not in page] == []
+
+
+def test_nobody_is_said_to_be_somebody_else_who_has_not_said_so(third):
+    page = read(third, asked(third))
+    assert "is not run by" not in page
+    assert 'name="scope-email"' in page
 
 
 def test_a_client_of_our_own_has_no_boxes_and_keeps_what_it_has(third):

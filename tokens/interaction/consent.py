@@ -1,5 +1,6 @@
 """Consent: whether a user must be asked, the page that asks, and what is remembered."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -96,16 +97,25 @@ def _page(request: HttpRequest, asked: AuthorizationRequest, user: User) -> Http
     return let_form_end_at(response, asked.redirect_uri)
 
 
-def third_party(client: Client) -> dict[str, str] | None:
-    """The links of somebody else's application; None for a client of our own."""
+@dataclass(frozen=True, slots=True)
+class ThirdParty:
+    """Whose application it is, as far as its flags say so."""
+
+    website: str
+    privacy: str
+    terms: str
+
+    @property
+    def is_named(self) -> bool:
+        return bool(self.website or self.privacy or self.terms)
+
+
+def third_party(client: Client) -> ThirdParty | None:
+    """None for a client of our own."""
     flags = client.effective_flags
     if flags.consent == "never":
         return None
-    return {
-        "website": flags.website_url,
-        "privacy": flags.privacy_url,
-        "terms": flags.terms_url,
-    }
+    return ThirdParty(flags.website_url, flags.privacy_url, flags.terms_url)
 
 
 def _decided(client: Client, user: User) -> Before:
