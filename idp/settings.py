@@ -148,7 +148,7 @@ CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}idp-csrf"
 CSRF_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_HTTPONLY = True
 # What a visitor chooses on a page; `branding.page_language` reads and writes it.
-LANGUAGE_COOKIE_NAME = f"{_COOKIE_PREFIX}idp-language"
+LANGUAGE_COOKIE_NAME = f"{COOKIE_PREFIX}idp-language"
 LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
 LANGUAGE_COOKIE_SECURE = HTTPS
 LANGUAGE_COOKIE_HTTPONLY = True

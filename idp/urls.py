@@ -6,6 +6,7 @@ from django.urls import include, path
 
 from idp.ops.health import healthz, readyz
 from idp.ops.scrape import metrics
+from tokens.account import urls as account
 from tokens.api import urls as api
 from tokens.api.openapi import schema
 from tokens.endpoints.authorize import authorize
@@ -56,8 +57,9 @@ urlpatterns = [
     path("sign-in", sign_in_page),
     path("select-account", account_page),
     path("consent", consent_page),
-    path("sign-out", sign_out_page),
-    path("account/password", change_page),
+    path("sign-out", sign_out_page, name="sign-out"),
+    *account.urlpatterns,
+    path("account/password", change_page, name="account-password"),
     path("account/password/forgotten", forgotten_page),
     path("account/password/reset", reset_page),
     path("account/password/reset/<str:token>", follow_link),

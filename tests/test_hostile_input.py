@@ -453,6 +453,21 @@ SEEDS: dict[str, Callable[[House], Draft]] = {
         {"new_password": NEW_PASSWORD, "repeated": NEW_PASSWORD},
         house.cookie,
     ),
+    **{
+        f"account: {page}": lambda house, page=page: get(
+            f"/account/{page}", {"client_id": "shop"}, **signed_in(house)
+        )
+        for page in ("", "sessions", "applications", "sign-ins")
+    },
+    "account: sign in": lambda _: page_form(
+        "/account/", {"client_id": "shop"}, {"username": "jane", "password": PASSWORD}
+    ),
+    "account: end a session": lambda house: page_form(
+        "/account/sessions", {"client_id": "shop"}, {"session": "1"}, house.cookie
+    ),
+    "account: remove access": lambda house: page_form(
+        "/account/applications", {}, {"application": "partner"}, house.cookie
+    ),
     "password": lambda house: get("/account/password", **signed_in(house)),
     "password: POST": lambda house: page_form(
         "/account/password",

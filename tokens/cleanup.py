@@ -167,6 +167,7 @@ BOUNDED = {
     "clients_admin_scopegroup_scopes": "configuration",
     "django_content_type": "one for each model",
     "django_migrations": "one for each migration",
+    "idp_browsersession": "go with their session",
     "idp_localaccount": "one for each person with a local password",
     "idp_loginservice": "configuration",
     "idp_networkprofile": "configuration",

@@ -4,11 +4,12 @@ rows, from the first request to the tokens."""
 import re
 import secrets
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from django.db import transaction
 
 from clients_admin.models import Client
+from idp.accounts.assurance import Methods
 from idp.accounts.models import User
 from idp.audit.record import record
 from idp.audit.tags import Tag
@@ -73,18 +74,28 @@ def waiting(typed: str, now: datetime) -> DeviceAuthorization | None:
     )
 
 
-def approve(
-    device: DeviceAuthorization, user: User, auth_time: datetime, scope: str, now: datetime
-) -> bool:
+class Proved(Protocol):
+    """A user, and when and how they have proved who they are."""
+
+    @property
+    def user(self) -> User: ...
+    @property
+    def auth_time(self) -> datetime: ...
+    @property
+    def amr(self) -> Methods: ...
+
+
+def approve(device: DeviceAuthorization, by: Proved, scope: str, now: datetime) -> bool:
     """Lets the device have tokens of the user for the stored scope; False where it waits no
     longer."""
     approval = {
         "state": State.APPROVED,
-        "user": user,
-        "auth_time": auth_time,
+        "user": by.user,
+        "auth_time": by.auth_time,
+        "amr": list(by.amr),
         "scope": scope,
     }
-    return _decide(device, user, now, Tag.TOKENS_DEVICE_APPROVED, approval)
+    return _decide(device, by.user, now, Tag.TOKENS_DEVICE_APPROVED, approval)
 
 
 def deny(device: DeviceAuthorization, user: User, now: datetime) -> bool:

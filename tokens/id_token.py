@@ -11,6 +11,8 @@ import jwt
 from django.conf import settings
 
 from clients_admin.models import Client
+from idp.accounts import assurance
+from idp.accounts.assurance import Methods
 from tokens.issue import Pair
 from tokens.keys import ring
 from tokens.scopes import OPENID
@@ -21,7 +23,11 @@ def of(
 ) -> str:
     """The ID token beside a user's access token; `asked_for` are claims about the user."""
     said = {**asked_for} | claims(
-        client, pair.sub, issued_at=pair.access_token.issued_at, auth_time=pair.auth_time
+        client,
+        pair.sub,
+        issued_at=pair.access_token.issued_at,
+        auth_time=pair.auth_time,
+        amr=pair.amr,
     )
     said["at_hash"] = _half_hash(access_token)
     if nonce:
@@ -29,7 +35,9 @@ def of(
     return ring.current().signer(client.effective_flags.id_token_alg).sign(said)
 
 
-def claims(client: Client, sub: str, *, issued_at: datetime, auth_time: datetime) -> dict[str, Any]:
+def claims(
+    client: Client, sub: str, *, issued_at: datetime, auth_time: datetime, amr: Methods = ()
+) -> dict[str, Any]:
     """What an ID token says, but for what ties it to one request (`nonce`) and one access token
     (`at_hash`); claims about the user are for userinfo."""
     expires_at = issued_at + timedelta(seconds=client.effective_flags.id_token_seconds)
@@ -40,6 +48,7 @@ def claims(client: Client, sub: str, *, issued_at: datetime, auth_time: datetime
         "iat": int(issued_at.timestamp()),
         "exp": int(expires_at.timestamp()),
         "auth_time": int(auth_time.timestamp()),
+        **assurance.claims(amr),
     }
 
 

@@ -10,6 +10,7 @@ from django.conf import settings
 from clients_admin.flags import ClientFlags
 from clients_admin.models import Client, GrantType
 from idp import metrics
+from idp.accounts.assurance import Methods
 from idp.accounts.models import User
 from idp.audit.record import record
 from idp.audit.tags import Tag
@@ -64,8 +65,9 @@ _PREFIXES: dict[type[TokenRow | DeviceAuthorization], Prefix] = {
 class Login:
     """The login that tokens stem from; all of them are its family.
 
-    Where `auth_time` is essential, the application asked for a sign-in no older than it said: its
-    tokens are then new ones, which say so. `extra` is the rare rest that all its tokens keep.
+    `amr` is how the user has proved who they are, as far as we have seen it. Where `auth_time` is
+    essential, the application asked for a sign-in no older than it said: its tokens are then new
+    ones, which say so. `extra` is the rest that all its tokens keep.
     """
 
     client: Client
@@ -75,6 +77,13 @@ class Login:
     auth_time: datetime
     auth_time_is_essential: bool = False
     extra: dict[str, Any] | None = None
+    amr: Methods = ()
+
+    @property
+    def kept(self) -> dict[str, Any] | None:
+        """What the rows of its tokens say beside their columns."""
+        said = {**(self.extra or {}), **({"amr": list(self.amr)} if self.amr else {})}
+        return said or None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +108,10 @@ class Pair:
     refresh_token: RefreshToken | None
     auth_time: datetime
     sub: str
+
+    @property
+    def amr(self) -> Methods:
+        return tuple((self.access_token.extra or {}).get("amr", ()))
 
 
 def lock_family(family: int) -> None:
@@ -201,7 +214,7 @@ def first_pair(login: Login, now: datetime, event: Event = FAMILY_ISSUED) -> Pai
         "family": login.family,
         "scope": login.scope,
         "auth_time": login.auth_time,
-        "extra": login.extra,
+        "extra": login.kept,
     }
     has_refresh_token = client.allows_grant_type(GrantType.REFRESH_TOKEN)
     expiries = policy.first_expiries(flags, now, has_refresh_token=has_refresh_token)

@@ -107,37 +107,65 @@ def end_all(user: User, now: datetime) -> int:
         return blocked_users.end_all(user, now)
 
 
-def _read(user: User, now: datetime) -> list[_Found]:
-    """One index of each table, and of it only the partitions that can still hold a living row."""
-    tables = (refresh_tokens.table, access_tokens.table)
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What living tokens of a user at a client may do, by their stored scope."""
+
+    client_id: int
+    scope: str
+    since: datetime
+    last_token_at: datetime
+
+
+def grants_of(user: User, now: datetime) -> list[Grant]:
+    """What any client has of the user now, in one statement; of too many rows, some."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            WITH living AS (
-                (SELECT client_id, family, login_at AS since, issued_at, expires_at, true AS fresh,
-                        extra
-                 FROM {tables[0].name}
-                 WHERE user_id = %(user)s AND id >= %(refresh)s AND rotated_at IS NULL
-                   AND expires_at > %(now)s
-                 LIMIT {MAX_ROWS})
-                UNION ALL
-                (SELECT client_id, family, issued_at, issued_at, expires_at, false, extra
-                 FROM {tables[1].name}
-                 WHERE user_id = %(user)s AND id >= %(access)s AND expires_at > %(now)s
-                 LIMIT {MAX_ROWS})
-            )
+            WITH living AS ({_LIVING})
+            SELECT client_id, scope, min(since), max(issued_at)
+            FROM living GROUP BY client_id, scope
+            """,  # noqa: S608 - our own names
+            _bounds(user, now),
+        )
+        return [Grant(*row) for row in cursor.fetchall()]
+
+
+def _read(user: User, now: datetime) -> list[_Found]:
+    """One index of each table, and of it only the partitions that can still hold a living row."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            WITH living AS ({_LIVING})
             SELECT client_id, family, min(since), max(issued_at), max(expires_at), bool_or(fresh),
                    bool_or(family IS NULL AND extra ? 'act'), count(*)
             FROM living GROUP BY client_id, family ORDER BY max(issued_at) DESC, family DESC
             """,  # noqa: S608 - our own names
-            {
-                "user": user.pk,
-                "refresh": first_id(tables[0].bucket_of(now)),
-                "access": first_id(tables[1].bucket_of(now)),
-                "now": now,
-            },
+            _bounds(user, now),
         )
         return [_Found(*row) for row in cursor.fetchall()]
+
+
+_LIVING = f"""
+    (SELECT client_id, family, login_at AS since, issued_at, expires_at, true AS fresh, extra, scope
+     FROM {refresh_tokens.table.name}
+     WHERE user_id = %(user)s AND id >= %(refresh)s AND rotated_at IS NULL AND expires_at > %(now)s
+     LIMIT {MAX_ROWS})
+    UNION ALL
+    (SELECT client_id, family, issued_at, issued_at, expires_at, false, extra, scope
+     FROM {access_tokens.table.name}
+     WHERE user_id = %(user)s AND id >= %(access)s AND expires_at > %(now)s
+     LIMIT {MAX_ROWS})
+"""  # noqa: S608 - our own names
+
+
+def _bounds(user: User, now: datetime) -> dict[str, Any]:
+    return {
+        "user": user.pk,
+        "refresh": first_id(refresh_tokens.table.bucket_of(now)),
+        "access": first_id(access_tokens.table.bucket_of(now)),
+        "now": now,
+    }
 
 
 def _first_events(

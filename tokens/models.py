@@ -107,6 +107,7 @@ class AuthorizationCode(TokenRow):
     openid_nonce = models.TextField()
     auth_time = models.DateTimeField()
     auth_time_is_essential = models.BooleanField(default=False, db_default=False)
+    amr = models.JSONField(null=True)
     used_at = models.DateTimeField(null=True)
     extra = models.JSONField(null=True)
 
@@ -155,6 +156,7 @@ class DeviceAuthorization(models.Model):
         settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE, related_name="+"
     )
     auth_time = models.DateTimeField(null=True)
+    amr = models.JSONField(null=True)
     interval_seconds = models.PositiveSmallIntegerField()
     polled_at = models.DateTimeField(null=True)
     issued_at = models.DateTimeField()
@@ -198,7 +200,10 @@ class ConsentQuerySet(models.QuerySet["Consent"]):
 
 
 class Consent(models.Model):
-    """What a user has let a client have, once and for the next time: scopes, and single claims."""
+    """What a user has let a client have, once and for the next time: scopes, and single claims.
+
+    Withdrawn, the row stays with no scope: a code that was issued before is then worth nothing.
+    """
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     client = models.ForeignKey(
@@ -211,6 +216,7 @@ class Consent(models.Model):
     granted_at = models.DateTimeField(default=timezone.now)
     # Until then nobody asks again; without an end, until the user withdraws it.
     remembered_until = models.DateTimeField(null=True, blank=True)
+    withdrawn_at = models.DateTimeField(null=True)
 
     objects: ClassVar = ConsentQuerySet.as_manager()
 

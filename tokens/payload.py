@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from idp.accounts import assurance
 from idp.accounts.models import User
 from tokens.introspection.check import Living, Subject
 from tokens.scopes import as_text
@@ -48,6 +49,7 @@ def context(living: Living) -> dict[str, Any]:
         claims["login_service"] = living.user.login_service
         if auth_time := living.token.auth_time:
             claims["auth_time"] = int(auth_time.timestamp())
+        claims |= assurance.claims((living.token.extra or {}).get("amr", ()))
     # RFC 8693 section 4.1: who acts in the user's name.
     if act := (living.token.extra or {}).get("act"):
         claims["act"] = act

@@ -1,18 +1,21 @@
-"""The one ender of tokens: revocation of one token, or of a whole family."""
+"""The one ender of tokens: revocation of one token, of a family, or of all that a user has."""
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from clients_admin.models import Client
 from idp.audit.record import record
 from idp.audit.tags import Tag
 from idp.database.changes import tell
+from idp.partitioning.tables import first_id
 from tokens.identifiers import mark_of_token
 from tokens.issue import access_tokens, lock_family, refresh_tokens
 from tokens.models import AccessToken, AuthorizationCode, RefreshToken
+from tokens.rows import Rows
 
 
 def tell_of_ended(ids: Iterable[int]) -> None:
@@ -48,6 +51,48 @@ def login(
         rows = len(ended) + len(refresh_tokens.delete_of_family(now, user_id, client.pk, key))
         record(because, client_id=client.client_id, user_id=user_id, at=now, rows=rows)
     return rows
+
+
+def all_of(user_id: int, now: datetime, client: Client | None = None) -> int:
+    """Ends every token of a user that can still be alive, of one client or of all; answers how many
+    rows went. The caller records why.
+
+    Each family is held first, in order, as whoever refreshes one does: what a refresh has made
+    meanwhile is there when the rows are deleted.
+    """
+    whose, values = "user_id = %s", [user_id]
+    if client is not None:
+        whose, values = f"{whose} AND client_id = %s", [user_id, client.pk]
+    with transaction.atomic():
+        families = {family for rows in _BOTH for family in _families(rows, whose, values, now)}
+        for family_id in sorted(families):
+            lock_family(family_id)
+        ended = _delete(access_tokens, whose, values, now)
+        tell_of_ended(ended)
+        return len(ended) + len(_delete(refresh_tokens, whose, values, now))
+
+
+_BOTH: tuple[Rows[Any], ...] = (access_tokens, refresh_tokens)
+
+
+def _families(rows: Rows[Any], whose: str, values: list[int], now: datetime) -> set[int]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT DISTINCT family FROM {rows.table.name} "  # noqa: S608 - our own names
+            f"WHERE {whose} AND id >= %s AND family IS NOT NULL",
+            [*values, first_id(rows.table.bucket_of(now))],
+        )
+        return {family for (family,) in cursor.fetchall()}
+
+
+def _delete(rows: Rows[Any], whose: str, values: list[int], now: datetime) -> list[int]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"DELETE FROM {rows.table.name} "  # noqa: S608 - our own names
+            f"WHERE {whose} AND id >= %s RETURNING id",
+            [*values, first_id(rows.table.bucket_of(now))],
+        )
+        return [row_id for (row_id,) in cursor.fetchall()]
 
 
 def access_token(row: AccessToken, client: Client, now: datetime | None = None) -> int:

@@ -6,6 +6,7 @@ family at that moment waits, or is waited for, and then finds all of its tokens 
 token is not simply to be rotated, nothing happens here, and the caller looks closer.
 """
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -78,6 +79,8 @@ def rotate(
         return None
     access_id, refresh_id, sub, login_at, *inherited = found
     columns: dict[str, Any] = dict(zip(_INHERITED, inherited, strict=True)) | {"issued_at": now}
+    if isinstance(columns["extra"], str):  # Django has its connections answer JSON as text.
+        columns["extra"] = json.loads(columns["extra"])
     return Rotated(
         made(
             AccessToken,

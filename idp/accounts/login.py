@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from django.db import transaction
 
-from idp.accounts import ldap, local, rest, sql
+from idp.accounts import credentials, ldap, local, rest, sql
 from idp.accounts.measured import measured
-from idp.accounts.models import LoginService, User, new_subject
+from idp.accounts.models import LocalAccount, LoginService, User, new_subject
 from idp.accounts.outcomes import Identity, Outcome, Refused, Unavailable
 from idp.audit import changes
 from idp.audit.details import clean_text, without_secrets
@@ -189,12 +189,29 @@ def _tell_of_refusal(
     record(
         Tag.ACCOUNTS_SIGN_IN_REFUSED,
         client_id=door.client_id,
+        user_id=_user_meant(asked, username),
         address=address or None,
         door=door.name,
         login_services=[service.name for service in asked],
         username=shown_name(username, refused),
         reason=refused.reason,
     )
+
+
+def _user_meant(asked: list[LoginService], username: str) -> int | None:
+    """Whom somebody tried to be, so that they can be shown it: only of local accounts, whose names
+    have an index, and whatever the reason was, so that it costs the same."""
+    services = [known.pk for known in asked if known.kind == LoginService.Kind.LOCAL]
+    if not services or credentials.are_malformed(username, "any"):
+        return None
+    keys = LocalAccount.objects.named(username, *services).values_list(
+        "login_service_id", "external_id"
+    )
+    for service_id, external_id in keys:
+        users = User.objects.filter(login_service_id=service_id, external_id=str(external_id))
+        if found := users.values_list("pk", flat=True).first():
+            return found
+    return None
 
 
 def shown_name(username: str, refused: Refused) -> str:

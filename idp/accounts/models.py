@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.sessions.models import Session
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -321,3 +322,24 @@ class User(AbstractBaseUser, PermissionsMixin):
         return salted_hmac(
             "idp.accounts.session", self.sessions_salt, secret=secret, algorithm="sha256"
         ).hexdigest()
+
+
+class BrowserSession(models.Model):
+    """What a user is shown of one of their browsers; it goes with Django's row of the session.
+
+    Tied to the salt as the session is: with a new one, a row is that of a session which has ended.
+    """
+
+    session = models.OneToOneField(Session, on_delete=models.DB_CASCADE, related_name="+")
+    # Of a deleted user, it goes with the session all the same.
+    user = models.ForeignKey(
+        User, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+"
+    )
+    sessions_salt = models.CharField(max_length=22)
+    user_agent = models.CharField(max_length=300, blank=True)
+    address = models.GenericIPAddressField(null=True)
+    begun_at = models.DateTimeField()
+    used_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"browser of {self.user}"

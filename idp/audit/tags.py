@@ -79,6 +79,10 @@ class Tag(StrEnum):
         "tokens:page:refused",
         "A user was shown an error page; the details have its reference and the reason.",
     )
+    TOKENS_CONSENT_WITHDRAWN = (
+        "tokens:consent:withdrawn",
+        "A user took back what they let a client have; all of its tokens for them ended.",
+    )
     TOKENS_FAMILY_ISSUED = (
         "tokens:family:issued",
         "A client got the first tokens of a login.",
@@ -266,6 +270,14 @@ class Tag(StrEnum):
     ACCOUNTS_SESSIONS_ENDED = (
         "accounts:sessions:ended",
         "An operator ended all browser sessions of a user.",
+    )
+    ACCOUNTS_SESSION_REVOKED = (
+        "accounts:session:revoked",
+        "A user ended one of their browser sessions from another one.",
+    )
+    ACCOUNTS_OTHER_SESSIONS_REVOKED = (
+        "accounts:sessions:others_revoked",
+        "A user ended all of their browser sessions but the one in which they did it.",
     )
     ACCOUNTS_SIGN_IN_ACCEPTED = (
         "accounts:sign_in:accepted",

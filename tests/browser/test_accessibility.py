@@ -132,7 +132,10 @@ def test_the_pages_of_users(
         visitor.press("Allow")
     page.goto(f"{visitor.issuer}/select-account?{query}")
     look_at("accounts")
-    for path in ("/account/password", "/oauth2/device", "/oauth2/logout", "/sign-out"):
+    for path in (
+        *("/account/", "/account/sessions", "/account/applications", "/account/sign-ins"),
+        *("/account/password", "/oauth2/device", "/oauth2/logout", "/sign-out"),
+    ):
         page.goto(f"{visitor.issuer}{path}")
         look_at(path)
     page.goto(f"{visitor.issuer}/account/password/reset/made-up")

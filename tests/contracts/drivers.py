@@ -14,6 +14,7 @@ from typing import Any
 from unittest import mock
 
 from django.contrib.auth.models import Group
+from django.contrib.sessions.backends.db import SessionStore
 from django.core.management import call_command
 from django.db import transaction
 from django.test import Client as Browser
@@ -28,7 +29,7 @@ from clients_admin.roles import APPROVERS, EDITORS, VIEWERS
 from clients_admin.undo import undo
 from idp.accounts import operator_rights, password_links, password_mails
 from idp.accounts.login import sign_in
-from idp.accounts.models import LocalAccount, LoginService, User
+from idp.accounts.models import BrowserSession, LocalAccount, LoginService, User
 from idp.accounts.outcomes import Role
 from idp.audit.changes import record_change, state_of, version_of
 from idp.audit.models import AuditEvent
@@ -52,6 +53,7 @@ from tests.configuration import (
 from tests.passwords.journey import CHANGE, NEW, RESET, follow, set_new
 from tokens import caps, devices
 from tokens.api.rights import WRITE
+from tokens.interaction.session import Visitor
 from tokens.keys.models import SigningKey
 from tokens.keys.orders import Order, exclusive
 from tokens.models import RefreshToken
@@ -140,6 +142,29 @@ def _consent() -> Change:
     page = shopper.sign_in(shopper.authorize()).headers["Location"]
     assert page.startswith("/consent"), page
     return lambda: shopper.browser.post(page, {"decision": "allow"})
+
+
+def _session_revoked(which: str = "") -> Callable[[], Change]:
+    """A user ends a session of theirs from another one: that of the other browser, or all."""
+
+    def prepare() -> Change:
+        shop()
+        account()
+        here, there = Shopper(), Shopper()
+        here.code()
+        there.code()
+        row = BrowserSession.objects.get(session_id=there.browser.session.session_key)
+        return lambda: here.browser.post("/account/sessions", {"session": which or row.pk})
+
+    return prepare
+
+
+def _consent_withdrawn() -> Change:
+    shop()
+    account()
+    shopper = Shopper()
+    shopper.tokens()
+    return lambda: shopper.browser.post("/account/applications", {"application": "shop"})
 
 
 def _link_asked_for() -> Change:
@@ -232,7 +257,9 @@ def _device() -> Change:
     user = User.objects.create(login_service=login_service(), external_id="1", username="jane")
     television = client("tv", "openid", client_type="public")
     device = devices.begin(television, "openid", timezone.now())
-    return lambda: devices.approve(device, user, timezone.now(), "openid", timezone.now())
+    now = timezone.now()
+    visitor = Visitor(user, now, ("pwd",), SessionStore())
+    return lambda: devices.approve(device, visitor, "openid", now)
 
 
 def _revoked(kind: str) -> Change:
@@ -560,7 +587,7 @@ def _table(folder: Path) -> list[tuple[str, Callable[[], Change], tuple[str, ...
                 "idp/accounts/login.py:_end_everything",
                 "idp/blocking/attempts.py:_decide",
                 "idp/blocking/blocks.py:make",
-                "tokens/blocked_users.py:_delete",
+                "tokens/revoke.py:_delete",
             ),
         ),
         (
@@ -574,6 +601,28 @@ def _table(folder: Path) -> list[tuple[str, Callable[[], Change], tuple[str, ...
             _sign_out,
             ("accounts:session:ended",),
             ("tokens/interaction/session.py:end",),
+        ),
+        (
+            "a session that its user ends elsewhere",
+            _session_revoked(),
+            ("accounts:session:revoked",),
+            ("idp/accounts/browser_sessions.py:revoke",),
+        ),
+        (
+            "all other sessions, ended by their user",
+            _session_revoked("others"),
+            ("accounts:sessions:others_revoked",),
+            (
+                "idp/accounts/browser_sessions.py:revoke_all",
+                "tokens/interaction/session.py:go_on",
+                "idp/accounts/browser_sessions.py:note",
+            ),
+        ),
+        (
+            "access that a user takes back",
+            _consent_withdrawn,
+            ("tokens:consent:withdrawn",),
+            ("tokens/withdrawal.py:withdraw", "tokens/revoke.py:_delete"),
         ),
         (
             "a link asked for by somebody who has forgotten their password",
@@ -674,7 +723,7 @@ def _table(folder: Path) -> list[tuple[str, Callable[[], Change], tuple[str, ...
             "the end of all sessions of a user by an operator",
             _all_sessions_ended,
             ("accounts:sessions:ended", "tokens:user:ended"),
-            ("idp/accounts/browser_sessions.py:end_all", "tokens/blocked_users.py:_delete"),
+            ("idp/accounts/browser_sessions.py:end_all", "tokens/revoke.py:_delete"),
         ),
         (
             "too many access tokens",

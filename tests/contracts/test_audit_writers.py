@@ -37,6 +37,7 @@ _SESSION = "where somebody is on their way, in their browser's session; the end 
 NOT_AUDITED = {
     "clients_admin/roles.py:grant": "what a release defines of roles, after each migration",
     "clients_admin/secrets.py:use": "when a secret was last used, and its hash under a new key",
+    "idp/accounts/browser_sessions.py:note_use": "when a session was used last",
     "idp/accounts/local.py:check.rehash": "the same password under a better hash",
     "idp/audit/record.py:record": "the event itself",
     "idp/blocking/attempts.py:begin": _COUNTS,

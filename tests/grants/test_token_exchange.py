@@ -65,6 +65,8 @@ def test_the_jwt_says_who_may_do_what(shopper, settings):
     claims = verified(body["access_token"])
     id_token = jwt.decode(tokens["id_token"], options={"verify_signature": False})
     assert claims == {
+        "acr": "urn:idp:acr:1fa",
+        "amr": ["pwd"],
         "iss": settings.PUBLIC_URL,
         "sub": id_token["sub"],
         "aud": "services",

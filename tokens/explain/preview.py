@@ -50,7 +50,11 @@ def previews(decided: Decided) -> list[Preview]:
     found = [Preview("Gateway JWT", header, claims, "jti", problem)]
     if decided.has_id_token:
         claims = id_token.claims(
-            case.client, living.subject, issued_at=case.now, auth_time=case.now
+            case.client,
+            living.subject,
+            issued_at=case.now,
+            auth_time=case.now,
+            amr=case.way.amr,
         )
         header, problem = _header(case.flags.id_token_alg, "JWT")
         more = "at_hash, and nonce where the request has one"
@@ -71,6 +75,7 @@ def _living(decided: Decided) -> Living:
         expires_at=decided.expiries.access_token,
         user_id=user.pk if user else None,
         auth_time=case.now if case.way.is_login else None,
+        extra={"amr": list(case.way.amr)} if case.way.amr else None,
     )
     return Living(token, client, Subject.of(user) if user else None, decided.granted)
 

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from clients_admin.models import Client, GrantType
+from idp.accounts.assurance import PASSWORD as PASSWORD_METHOD
+from idp.accounts.assurance import Methods
 from tokens import scopes
 from tokens.grants import on_behalf_of
 
@@ -33,6 +35,12 @@ class Way:
     has_user: bool
     is_login: bool
     stored: Callable[[Client, Iterable[str]], str]
+
+    @property
+    def amr(self) -> Methods:
+        """How a user without a second factor proves who they are; of a trusted issuer's, nobody
+        here knows."""
+        return (PASSWORD_METHOD,) if self.is_login and self is not JWT_BEARER else ()
 
 
 AUTHORIZATION_CODE = Way(

@@ -9,7 +9,7 @@ from typing import Any
 from django.utils import timezone
 from oauthlib.oauth2 import AuthorizationCodeGrant
 
-from tokens import claims_request, id_token, issue, payload, pushed
+from tokens import claims_request, id_token, issue, payload, pushed, withdrawal
 from tokens.errors import (
     InvalidRequest,
     InvalidRequestURI,
@@ -144,6 +144,7 @@ class AuthorizationCode(Grant, AuthorizationCodeGrant):
             code_challenge=request.code_challenge,
             openid_nonce=request.nonce or "",
             auth_time=request.auth_time,
+            amr=list(request.amr),
             auth_time_is_essential=request.max_age is not None,
             extra={"claims": request.granted_claims} if request.granted_claims else None,
         )
@@ -152,6 +153,7 @@ class AuthorizationCode(Grant, AuthorizationCodeGrant):
 
     def grant(self, request: Any) -> dict[str, Any]:
         now, code = timezone.now(), request.code_row
+        withdrawal.refuse_if_withdrawn_since(code)
         issue.lock_family(code.pk)
         issue.authorization_codes.update(code, used_at=now)
         login = issue.Login(
@@ -162,6 +164,7 @@ class AuthorizationCode(Grant, AuthorizationCodeGrant):
             auth_time=code.auth_time,
             auth_time_is_essential=code.auth_time_is_essential,
             extra=code.extra,
+            amr=code.amr or (),
         )
         pair = issue.first_pair(login, now)
         claims = claims_request.fulfilled(

@@ -58,5 +58,6 @@ class DeviceCode(Grant):
             scope=device.scope,
             family=device.pk,
             auth_time=device.auth_time,
+            amr=device.amr or (),
         )
         return pair_body(client, issue.first_pair(login, now))

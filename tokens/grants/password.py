@@ -9,6 +9,7 @@ from typing import Any
 from django.utils import timezone
 
 from idp import metrics
+from idp.accounts import assurance
 from idp.accounts.login import Door, shown_name, sign_in
 from idp.accounts.outcomes import Refused, Unavailable
 from idp.audit.details import without_secrets
@@ -71,6 +72,7 @@ class Password(Grant):
             scope=request.stored_scope,
             family=issue.new_family(now),
             auth_time=now,
+            amr=(assurance.PASSWORD,),
         )
         told = issue.Event(Tag.TOKENS_PASSWORD_GRANTED, {"username": without_secrets(username)})
         return pair_body(client, issue.first_pair(login, now, told))

@@ -21,6 +21,7 @@ from tokens.interaction import accounts, shared
 from tokens.interaction.claim_names import CLAIM_NAMES
 from tokens.interaction.pages import about_authorization, bad_request_page, let_form_end_at
 from tokens.interaction.reasons import must_sign_in
+from tokens.interaction.session import Visitor
 from tokens.interaction.shared import Before
 from tokens.models import Consent
 
@@ -60,6 +61,12 @@ def consent_page(request: HttpRequest, asked: AuthorizationRequest) -> HttpRespo
     if request.POST.get("account", visitor.user.sub) != visitor.user.sub:
         # Another account was chosen in another tab: it has not seen this page.
         return authorization.redirect(f"{authorization.PATH}?{asked.query()}")
+    return _decided_by(request, asked, visitor)
+
+
+def _decided_by(
+    request: HttpRequest, asked: AuthorizationRequest, visitor: Visitor
+) -> HttpResponse:
     match request.POST.get("decision"):
         case "allow":
             chosen = shared.chosen(asked.client, asked.asked_scopes(), request.POST.dict())
@@ -68,7 +75,9 @@ def consent_page(request: HttpRequest, asked: AuthorizationRequest) -> HttpRespo
             _remember(asked, visitor.user, chosen, is_kept="forget" not in request.POST)
             is_own = asked.client.effective_flags.consent == "never"
             scope = None if is_own else scopes.as_text(chosen)
-            return authorization.grant(asked, visitor.user, visitor.auth_time, scope=scope)
+            return authorization.grant(
+                asked, visitor.user, visitor.auth_time, visitor.amr, scope=scope
+            )
         case "deny":
             return authorization.refuse(asked, AccessDenied("The user refused."))
         case _:

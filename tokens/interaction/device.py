@@ -111,7 +111,7 @@ def _decide(request: HttpRequest, device: DeviceAuthorization, visitor: Visitor)
     if decision == "allow" and not scope:
         decision = "deny"  # All was left out.
     if decision == "allow":
-        is_done = devices.approve(device, visitor.user, visitor.auth_time, scope, now)
+        is_done = devices.approve(device, visitor, scope, now)
     elif decision == "deny":
         is_done = devices.deny(device, visitor.user, now)
     else:

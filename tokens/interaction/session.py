@@ -18,6 +18,8 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from clients_admin.models import Client
+from idp.accounts import assurance, browser_sessions
+from idp.accounts.assurance import Methods
 from idp.accounts.models import User
 from tokens.interaction import browser
 
@@ -25,18 +27,25 @@ SIGN_IN_PATH = "/sign-in"
 MAX_ACCOUNTS = 5
 # The clients of which a session remembers that it was chosen for them.
 MAX_CHOSEN = 20
-_AUTH_TIME, _CHOSEN = "auth_time", "chosen_for"
+_AUTH_TIME, _AMR, _CHOSEN = "auth_time", "amr", "chosen_for"
 _BACKEND = "idp.accounts.backends.OperatorBackend"
 _BETWEEN_KEYS = "."
 
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """A signed-in user, when they last proved who they are, and their session."""
+    """A signed-in user, when and how they last proved who they are, and their session."""
 
     user: User
     auth_time: datetime
+    amr: Methods
     session: SessionBase
+
+    @classmethod
+    def of(cls, user: User, session: SessionBase) -> "Visitor":
+        auth_time = datetime.fromtimestamp(session[_AUTH_TIME], UTC)
+        # A session that a release before this one began knows of no methods.
+        return cls(user, auth_time, tuple(session.get(_AMR, ())), session)
 
     def chosen_at(self, client: Client) -> datetime | None:
         """When this account was last chosen for the client, or signed in there."""
@@ -47,8 +56,14 @@ class Visitor:
 # --- Beginning and ending -------------------------------------------------------------------------
 
 
-def begin(request: HttpRequest, user: User, client: Client | None = None) -> None:
-    """Signs the user in, beside whoever is signed in already, and for the client at once.
+def begin(
+    request: HttpRequest,
+    user: User,
+    client: Client | None = None,
+    amr: Methods = (assurance.PASSWORD,),
+) -> None:
+    """Signs the user in who has proved by these methods who they are, beside whoever is signed in
+    already, and for the client at once.
 
     The session gets a new key, so that nobody can have planted it.
     """
@@ -63,6 +78,7 @@ def begin(request: HttpRequest, user: User, client: Client | None = None) -> Non
             request.session.cycle_key()  # Django keeps the key where it is the same user again.
         login(request, user, backend=_BACKEND)
     request.session[_AUTH_TIME] = timezone.now().timestamp()
+    request.session[_AMR] = list(amr)
     for oldest in others[MAX_ACCOUNTS - 1 :]:
         _end_beside(request, oldest)
     _keep(request, (visitor.session for visitor in others[: MAX_ACCOUNTS - 1]))
@@ -102,7 +118,11 @@ def _end_beside(request: HttpRequest, visitor: Visitor) -> None:
 def go_on(request: HttpRequest, user: User) -> None:
     """Keeps this session of a user whose others have just ended, under a new key."""
     user.refresh_from_db()
-    update_session_auth_hash(request, user)
+    with transaction.atomic():
+        since = browser_sessions.begun_at(request)
+        update_session_auth_hash(request, user)
+        request.session.save()
+        browser_sessions.note(request, user, since=since)
 
 
 # --- Who is there ---------------------------------------------------------------------------------
@@ -127,7 +147,7 @@ def _visitor(store: SessionBase) -> Visitor | None:
     user = get_user(aside)
     if not isinstance(user, User) or not user.is_active:
         return None
-    return Visitor(user, datetime.fromtimestamp(store[_AUTH_TIME], UTC), store)
+    return Visitor.of(user, store)
 
 
 def account_of(request: HttpRequest, sub: str) -> Visitor | None:
@@ -153,7 +173,17 @@ def visitor_for(request: HttpRequest, client: Client) -> Visitor | None:
     if not visitors:
         return None
     activate(request, visitors[0])
+    browser_sessions.note_use(request, timezone.now())
     return visitors[0]
+
+
+def current(request: HttpRequest) -> Visitor | None:
+    """Whose account is active, whatever clients make of it."""
+    user = user_of(request)
+    if user is None or _AUTH_TIME not in request.session:
+        return None
+    browser_sessions.note_use(request, timezone.now())
+    return Visitor.of(user, request.session)
 
 
 # --- Which of them --------------------------------------------------------------------------------

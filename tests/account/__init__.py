@@ -1,0 +1,1 @@
+"""The pages by which users see and end what is theirs."""
