@@ -93,6 +93,30 @@ class ChangePasswordForm(NewPasswordForm):
         self.add_error("present_password", _("This is not your present password."))
 
 
+class OneTimeCodeForm(forms.Form):
+    """A code of an authenticator app, or one for recovery."""
+
+    code = forms.CharField(
+        label=_("Code"),
+        max_length=64,
+        error_messages={
+            "required": _("Enter the code."),
+            "max_length": _("This code is too long."),
+        },
+        widget=forms.TextInput(
+            attrs={
+                "autocomplete": "one-time-code",
+                "autocapitalize": "characters",
+                "autocorrect": "off",
+                "spellcheck": "false",
+            }
+        ),
+    )
+
+    def refuse(self) -> None:
+        self.add_error("code", _("This code is not right. Wait for the next one and try again."))
+
+
 class UserCodeForm(forms.Form):
     """The code that a device shows, in any case, with or without its dash."""
 

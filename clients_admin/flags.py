@@ -12,6 +12,8 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
 
+from idp.accounts.assurance import TWO_FACTORS
+
 MINUTE, HOUR, DAY = 60, 3600, 86400
 LOGIN_SERVICE, SCOPE_OR_GROUP = "login service", "scope or scope group"
 
@@ -279,6 +281,15 @@ FLAGS: tuple[Flag, ...] = (
         )
     ),
     Flag(
+        "required_acr",
+        Kind.CHOICE,
+        "any",
+        "How users must have signed in. any: as they can. urn:idp:acr:2fa: with two factors; local "
+        "users who have no second one set it up then. What nobody signs in for, passwords that the "
+        "client sends and tokens on behalf of a user, is refused then.",
+        choices=("any", TWO_FACTORS),
+    ),
+    Flag(
         "allow_password_grant",
         Kind.SWITCH,
         False,
@@ -348,6 +359,7 @@ class ClientFlags:
     website_url: str
     privacy_url: str
     terms_url: str
+    required_acr: str
     allow_password_grant: bool
     on_behalf_of_login_services: tuple[str, ...]
     on_behalf_of_scopes: tuple[str, ...]

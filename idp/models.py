@@ -1,6 +1,14 @@
 """The models of the ground floor, gathered from their packages for Django's app registry."""
 
-from idp.accounts.models import BrowserSession, LocalAccount, LoginService, TrustedIssuer, User
+from idp.accounts.models import (
+    AuthenticatorApp,
+    BrowserSession,
+    LocalAccount,
+    LoginService,
+    RecoveryCode,
+    TrustedIssuer,
+    User,
+)
 from idp.audit.models import AuditEvent
 from idp.blocking.models import Block, FailedAttempt, NetworkProfile
 from idp.expiry_warnings import ExpiryWarning
@@ -9,6 +17,7 @@ from idp.tallies.models import Tally
 
 __all__ = [
     "AuditEvent",
+    "AuthenticatorApp",
     "Block",
     "BrowserSession",
     "ExpiryWarning",
@@ -16,6 +25,7 @@ __all__ = [
     "LocalAccount",
     "LoginService",
     "NetworkProfile",
+    "RecoveryCode",
     "SpentAssertion",
     "Tally",
     "TrustedIssuer",

@@ -613,6 +613,7 @@ PAGES = {
     "/select-account",
     "/consent",
     "/sign-out",
+    *("/account/", "/account/sessions", "/account/applications", "/account/sign-ins"),
     "/account/password",
     "/account/password/forgotten",
     "/account/password/reset",
@@ -631,7 +632,7 @@ REDIRECT_TARGETS = (
     *(f"{REDIRECT_URI}?", GOODBYE_URI, "/oauth2/authorize?", "/sign-in?", "/consent?"),
     "/select-account?",
     "/oauth2/device?",
-    *("/sign-out", "/admin/", "/account/password/reset"),
+    *("/sign-out", "/admin/", "/account/"),
 )
 
 
@@ -1026,9 +1027,8 @@ def notes_of(draft: Draft) -> int:
     # Why a JWT of somebody else was refused; and one that was right is spent.
     has_assertion = b"assertion=" in draft.body
     has_password = (
-        draft.path in {"/sign-in", "/oauth2/token", "/account/password"}
-        and b"password" in draft.body
-    )
+        draft.path in {"/sign-in", "/oauth2/token"} or draft.path.startswith("/account/")
+    ) and b"password" in draft.body
     return (is_of_grant or has_assertion or draft.path == "/oauth2/device") + has_password
 
 

@@ -148,6 +148,20 @@ class LoginRequired(ProtocolError):
     description = "The user must sign in."
 
 
+class InteractionRequired(ProtocolError):
+    """OpenID Connect Core 1.0 section 3.1.2.6."""
+
+    error = "interaction_required"
+    description = "The user must prove more than a password."
+
+
+class UnmetAuthenticationRequirements(ProtocolError):
+    """OpenID Connect Core Error Code unmet_authentication_requirements 1.0."""
+
+    error = "unmet_authentication_requirements"
+    description = "The user has no second factor that could be asked for."
+
+
 class ConsentRequired(ProtocolError):
     """OpenID Connect Core 1.0 section 3.1.2.6."""
 

@@ -266,6 +266,8 @@ def rotated_pair(client: Client, reference: Reference, now: datetime) -> Pair | 
     flags = client.effective_flags
     if flags.refresh_rotation != "rotate" or flags.access_token_reuse != "never":
         return None
+    if flags.required_acr != "any":
+        return None
     if policy.knows_refresh_ahead(flags):
         expiries = rotation.Expiries(
             policy.access_token_expires_at(flags, now),

@@ -95,7 +95,7 @@ def sign_in(  # noqa: PLR0913 - what there is to say
     """
     door = door or Door("")
     asked = list(services)
-    users = {service.pk: _user_name(service, username) for service in asked if _counts_at(service)}
+    users = {service.pk: user_name(service, username) for service in asked if _counts_at(service)}
     attempt = guard.begin(address, username, users.values(), client_id=client_id)
     match attempt:
         case guard.AddressBlocked():
@@ -156,7 +156,7 @@ def _outcome(
         failed=[users[pk] for pk in refused if pk in users],
         counts=is_known if outages else bool(refused),
         is_known=is_known,
-        blocked=_end_everything,
+        blocked=end_everything,
         closing=lambda is_blocked: tell(outcome(is_newly_blocked=is_blocked)),
     )
     return outcome(is_newly_blocked=is_newly_blocked)
@@ -225,11 +225,11 @@ def _counts_at(service: LoginService) -> bool:
     return service.kind != LoginService.Kind.CORPORATE
 
 
-def _user_name(service: LoginService, username: str) -> guard.UserName:
+def user_name(service: LoginService, username: str) -> guard.UserName:
     return guard.UserName(service.pk, service.name, username)
 
 
-def _end_everything(blocked: guard.UserName) -> None:
+def end_everything(blocked: guard.UserName) -> None:
     """A user was blocked: somebody may have got further than we know. Their sessions end here,
     their tokens by whoever hears of it."""
     # As PostgreSQL takes it; what was typed may hold anything.
@@ -243,7 +243,7 @@ def _end_everything(blocked: guard.UserName) -> None:
 def unblock(service: LoginService, username: str, *, actor: str) -> bool:
     """Lifts the block of a user: an operator wants it, or there is a new password. In the caller's
     transaction; answers whether there was one."""
-    return guard.lift_user(_user_name(service, username), actor=actor)
+    return guard.lift_user(user_name(service, username), actor=actor)
 
 
 def _admit(service: LoginService, identity: Identity) -> Authenticated | Refused:
@@ -306,5 +306,5 @@ def find(
 def _unless_blocked(service: LoginService, answer: Outcome) -> Outcome:
     if not isinstance(answer, Identity) or not _counts_at(service):
         return answer
-    is_blocked = guard.is_user_blocked(_user_name(service, answer.username))
+    is_blocked = guard.is_user_blocked(user_name(service, answer.username))
     return Refused(BLOCKED_USER) if is_blocked else answer

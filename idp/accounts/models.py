@@ -343,3 +343,34 @@ class BrowserSession(models.Model):
 
     def __str__(self) -> str:
         return f"browser of {self.user}"
+
+
+class AuthenticatorApp(models.Model):
+    """A user's second factor: a secret that they share with an app on their telephone (RFC 6238).
+
+    `last_step` is that of the last code that was accepted: none counts twice.
+    """
+
+    user = models.OneToOneField(User, on_delete=models.CASCADE, related_name="+")
+    sealed_secret = models.BinaryField()
+    last_step = models.BigIntegerField(default=0)
+    added_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"authenticator app of {self.user}"
+
+
+class RecoveryCode(models.Model):
+    """What lets a user in who has lost their second factor: kept as a keyed hash, and used once."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    digest = models.BinaryField()
+    used_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["user", "digest"], name="recovery_code_unique")
+        ]
+
+    def __str__(self) -> str:
+        return f"recovery code of {self.user}"

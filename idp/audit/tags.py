@@ -279,6 +279,22 @@ class Tag(StrEnum):
         "accounts:sessions:others_revoked",
         "A user ended all of their browser sessions but the one in which they did it.",
     )
+    ACCOUNTS_SECOND_FACTOR_ADDED = (
+        "accounts:second_factor:added",
+        "A user set up an authenticator app, and was given recovery codes.",
+    )
+    ACCOUNTS_SECOND_FACTOR_REMOVED = (
+        "accounts:second_factor:removed",
+        "The authenticator app of a user was removed, by them or by an operator.",
+    )
+    ACCOUNTS_SECOND_FACTOR_ACCEPTED = (
+        "accounts:second_factor:accepted",
+        "A user who had proved to know the password gave a right code, of the app or for recovery.",
+    )
+    ACCOUNTS_SECOND_FACTOR_REFUSED = (
+        "accounts:second_factor:refused",
+        "Somebody who had proved to know the password of a user gave no right code.",
+    )
     ACCOUNTS_SIGN_IN_ACCEPTED = (
         "accounts:sign_in:accepted",
         "A login service accepted a user name and a password.",

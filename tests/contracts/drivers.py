@@ -584,7 +584,7 @@ def _table(folder: Path) -> list[tuple[str, Callable[[], Change], tuple[str, ...
             _one_wrong_password_too_many,
             ("blocking:user:blocked", "tokens:user:ended", "accounts:sign_in:refused"),
             (
-                "idp/accounts/login.py:_end_everything",
+                "idp/accounts/login.py:end_everything",
                 "idp/blocking/attempts.py:_decide",
                 "idp/blocking/blocks.py:make",
                 "tokens/revoke.py:_delete",

@@ -22,11 +22,13 @@ from branding.models import Brand
 from branding.pages import render_error, render_page
 from clients_admin.models import Client
 from idp import net
+from idp.accounts import assurance, second_factor
 from idp.accounts.login import BLOCKED_USER, Authenticated, Door, sign_in
-from idp.accounts.models import User
+from idp.accounts.models import LoginService, User
 from idp.accounts.outcomes import Refused, Unavailable
 from tokens import authorization, wire
 from tokens.errors import InvalidRequest, ProtocolError
+from tokens.interaction import second_factor as pages
 from tokens.interaction import session
 from tokens.interaction.pages import bad_request_page
 from tokens.interaction.password_reset import forgotten_url
@@ -35,7 +37,7 @@ from tokens.interaction.session import Visitor
 # So long after a sign-in a change needs no other one.
 FRESH = timedelta(minutes=10)
 # What the forms of the account post, beside what signs in.
-FIELDS = ("session", "application")
+FIELDS = ("session", "application", "second_factor")
 _MAX_CHARACTERS = 255
 
 
@@ -131,11 +133,7 @@ def _sign_in(
 ) -> Visitor | HttpResponse:
     """Who has signed in by the posted form; else the form. Somebody whom we know already can but
     prove that they are still the same."""
-    if known:
-        services = [known.user.login_service]
-    elif client:
-        services = list(client.ordered_login_services())
-    else:
+    if known is None and client is None:
         return render_error(
             request,
             None,
@@ -143,13 +141,33 @@ def _sign_in(
             message=_("Sign in to the application first, and open this page again."),
             status=401,
         )
+    waiting = None if known or "username" in request.POST else session.waiting(request)
+    if waiting:
+        return _by_second_factor(request, client, waiting)
     if request.method != "POST" or "password" not in request.POST:
         return _form(request, client, known, _SignInForm.again(request, known))
+    return _by_password(request, client, known)
+
+
+def _by_second_factor(
+    request: HttpRequest, client: Client | None, user: User
+) -> Visitor | HttpResponse:
+    brand, client_id = (client.brand, client.client_id) if client else (None, None)
+    amr = pages.asked_for(request, user, brand, client_id)
+    if isinstance(amr, HttpResponse):
+        return amr
+    session.begin(request, user, amr=amr)
+    return _just_signed_in(request)
+
+
+def _by_password(
+    request: HttpRequest, client: Client | None, known: Visitor | None
+) -> Visitor | HttpResponse:
     form = _SignInForm(request.POST)
     if not form.is_valid():
         return _form(request, client, known, form, status=400)
     outcome = sign_in(
-        services,
+        _services(client, known),
         form.cleaned_data["username"],
         form.cleaned_data["password"],
         address=net.address_of(request),
@@ -160,8 +178,18 @@ def _sign_in(
     if not isinstance(outcome, Authenticated) or (known and outcome.user != known.user):
         shown = "blocked" if outcome == Refused(BLOCKED_USER) else "refused"
         return _form(request, client, known, form, outcome=shown, status=401)
-    session.begin(request, outcome.user)
+    if known is None and second_factor.is_set_up(outcome.user):
+        session.wait_for_second_factor(request, outcome.user)
+        return authorization.redirect(request.get_full_path())
+    # What was proved in this session besides the password stays proved.
+    session.begin(request, outcome.user, amr=known.amr if known else (assurance.PASSWORD,))
     return _just_signed_in(request)
+
+
+def _services(client: Client | None, known: Visitor | None) -> list[LoginService]:
+    if known:
+        return [known.user.login_service]
+    return list(client.ordered_login_services()) if client else []
 
 
 def _just_signed_in(request: HttpRequest) -> Visitor:
@@ -176,6 +204,7 @@ class _SignInForm(SignInForm):
 
     session = forms.CharField(required=False, widget=forms.HiddenInput)
     application = forms.CharField(required=False, widget=forms.HiddenInput)
+    second_factor = forms.CharField(required=False, widget=forms.HiddenInput)
 
     @classmethod
     def again(cls, request: HttpRequest, known: Visitor | None) -> "_SignInForm":

@@ -5,13 +5,22 @@ from django.views.decorators.csrf import csrf_exempt
 
 from tokens import authorization, wire
 from tokens.authorization import AuthorizationRequest
-from tokens.errors import AccountSelectionRequired, ConsentRequired, LoginRequired, ProtocolError
+from tokens.errors import (
+    AccountSelectionRequired,
+    ConsentRequired,
+    InteractionRequired,
+    LoginRequired,
+    ProtocolError,
+    UnmetAuthenticationRequirements,
+)
 from tokens.interaction import accounts, consent, session
 from tokens.interaction.accounts import Choice
 from tokens.interaction.pages import asked_by, bad_request_page
 from tokens.interaction.reasons import must_sign_in
+from tokens.interaction.step_up import Step, step_for
 
-# A page that has to ask first, and what a client is told that wants nobody to be asked.
+# A page that has to ask first, "" where none would help, and what a client is told that wants
+# nobody to be asked.
 type Question = tuple[str, type[ProtocolError]]
 SIGN_IN: Question = (session.SIGN_IN_PATH, LoginRequired)
 
@@ -41,7 +50,7 @@ def _answer(asked: AuthorizationRequest, choice: Choice) -> HttpResponse:
         scope = consent.granted_scope(asked, visitor.user)
         return authorization.grant(asked, visitor.user, visitor.auth_time, visitor.amr, scope=scope)
     path, error = question or SIGN_IN
-    if "none" in asked.prompts:
+    if "none" in asked.prompts or not path:
         return authorization.refuse(asked, error())
     return authorization.redirect(f"{path}?{asked.query()}")
 
@@ -51,6 +60,11 @@ def _open_question(asked: AuthorizationRequest, choice: Choice) -> Question | No
         return accounts.PATH, AccountSelectionRequired
     if choice.visitor is None or must_sign_in(asked, choice.visitor):
         return SIGN_IN
+    step = step_for(asked, choice.visitor)
+    if step is Step.UNMET:
+        return "", UnmetAuthenticationRequirements
+    if step is not Step.NONE:
+        return session.SIGN_IN_PATH, InteractionRequired
     if consent.is_needed(asked, choice.visitor.user):
         return consent.PATH, ConsentRequired
     return None

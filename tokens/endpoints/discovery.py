@@ -9,6 +9,7 @@ from django.utils.cache import get_conditional_response
 
 from branding.languages import CODES
 from clients_admin.flags import BY_NAME
+from idp.accounts.assurance import ACR_VALUES
 from idp.accounts.models import ALGORITHMS
 from tokens import client_authentication, payload, wire
 from tokens.grants import GRANTS
@@ -54,6 +55,7 @@ def metadata() -> dict[str, Any]:
         "id_token_signing_alg_values_supported": list(SigningKey.Algorithm),
         "scopes_supported": ["openid", *payload.CLAIMS_OF_SCOPE],
         "claims_supported": list(payload.CLAIMS_SUPPORTED),
+        "acr_values_supported": list(ACR_VALUES),
         "claims_parameter_supported": True,
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,

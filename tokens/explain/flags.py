@@ -240,6 +240,17 @@ def _not_asked(decided: Decided) -> str:
     )
 
 
+def _required_acr(decided: Decided) -> str:
+    required = decided.case.flags.required_acr
+    if required == "any":
+        return "However the user has signed in."
+    if not decided.case.way.has_user:
+        return _nothing("no user takes part")
+    if decided.case.way in {ways.AUTHORIZATION_CODE, ways.DEVICE_CODE}:
+        return "The user is asked for a second factor, or sets one up where the account is local."
+    return "Refused: nobody signs in here who could be asked for a second factor."
+
+
 def _allow_password_grant(decided: Decided) -> str:
     if decided.case.way is not ways.PASSWORD:
         return _nothing("it is about the password grant")
@@ -302,6 +313,7 @@ MEANINGS: dict[str, Callable[[Decided], str]] = {
     "website_url": _link("website_url"),
     "privacy_url": _link("privacy_url"),
     "terms_url": _link("terms_url"),
+    "required_acr": _required_acr,
     "allow_password_grant": _allow_password_grant,
     "on_behalf_of_login_services": _on_behalf(_on_behalf_of_login_services),
     "on_behalf_of_scopes": _on_behalf(_on_behalf_of_scopes),

@@ -22,7 +22,7 @@ from idp.jwks import VerificationKey
 from idp.spent_assertions import spend
 from tokens import assertions, issue, scopes
 from tokens.assertions import Assertion, BadAssertion
-from tokens.errors import InvalidGrant, InvalidRequest
+from tokens.errors import InvalidGrant, InvalidRequest, UnauthorizedClient
 from tokens.grants.base import Grant, pair_body
 from tokens.wire import parameters_of
 
@@ -32,6 +32,8 @@ class JWTBearer(Grant):
         parameters = parameters_of(request)
         self.request_validator.authenticate_client(request)
         self.validate_grant_type(request)
+        if request.client.effective_flags.required_acr != "any":
+            raise UnauthorizedClient(reason="nobody signs in here, so required_acr cannot be met")
         if "assertion" not in parameters:
             raise InvalidRequest("assertion is missing.")
         asked = scopes.to_store(request.client, (request.scope or "").split())

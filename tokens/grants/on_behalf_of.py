@@ -130,6 +130,8 @@ def require_right(client: Client) -> None:
         raise UnauthorizedClient(reason="client without the grant token exchange")
     if not flags.on_behalf_of_login_services or not flags.on_behalf_of_scopes:
         raise UnauthorizedClient(reason="client without the flags on_behalf_of_…")
+    if flags.required_acr != "any":
+        raise UnauthorizedClient(reason="nobody signs in, so required_acr cannot be met")
 
 
 def token_type_of(parameters: Parameters) -> str:

@@ -4,12 +4,14 @@ RFC 9700 section 2.4 forbids it; here for applications of old, each by its flag
 `allow_password_grant`. The client's login services are asked as on the sign-in page.
 """
 
+from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
 
+from clients_admin.models import Client
 from idp import metrics
-from idp.accounts import assurance
+from idp.accounts import assurance, second_factor
 from idp.accounts.login import Door, shown_name, sign_in
 from idp.accounts.outcomes import Refused, Unavailable
 from idp.audit.details import without_secrets
@@ -33,6 +35,8 @@ class Password(Grant):
         self.validate_grant_type(request)
         if not request.client.effective_flags.allow_password_grant:
             raise UnauthorizedClient(reason="client without the flag allow_password_grant")
+        if request.client.effective_flags.required_acr != "any":
+            raise UnauthorizedClient(reason="a password is not what required_acr asks for")
         for name in ("username", "password"):
             if name not in parameters:
                 raise InvalidRequest(f"{name} is missing.")
@@ -56,16 +60,11 @@ class Password(Grant):
             case Unavailable(reason):
                 # Nothing is known about the password, so nothing is said about it.
                 raise TemporarilyUnavailable(reason=reason)
-            case Refused(reason):
-                record(
-                    Tag.TOKENS_PASSWORD_REFUSED,
-                    client_id=client.client_id,
-                    at=now,
-                    username=shown_name(username, outcome),
-                    reason=reason,
-                )
-                metrics.count(metrics.GRANT_REFUSALS, client=client.client_id, grant="password")
-                raise InvalidGrant("The user name or the password is not right.", reason=reason)
+            case Refused():
+                raise _refused(client, username, outcome, now)
+        if second_factor.is_set_up(outcome.user):
+            # Nobody gets round it with a password alone; the client learns nothing of it.
+            raise _refused(client, username, Refused("second factor not asked for"), now)
         login = issue.Login(
             client=client,
             user=outcome.user,
@@ -76,3 +75,15 @@ class Password(Grant):
         )
         told = issue.Event(Tag.TOKENS_PASSWORD_GRANTED, {"username": without_secrets(username)})
         return pair_body(client, issue.first_pair(login, now, told))
+
+
+def _refused(client: Client, username: str, outcome: Refused, now: datetime) -> InvalidGrant:
+    record(
+        Tag.TOKENS_PASSWORD_REFUSED,
+        client_id=client.client_id,
+        at=now,
+        username=shown_name(username, outcome),
+        reason=outcome.reason,
+    )
+    metrics.count(metrics.GRANT_REFUSALS, client=client.client_id, grant="password")
+    return InvalidGrant("The user name or the password is not right.", reason=outcome.reason)

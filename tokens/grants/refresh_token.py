@@ -11,6 +11,7 @@ from oauthlib.oauth2 import RefreshTokenGrant
 
 from clients_admin.models import Client
 from idp import metrics
+from idp.accounts.assurance import reaches
 from idp.audit.tags import Tag
 from tokens import issue, policy, revoke, scopes
 from tokens.errors import InvalidGrant
@@ -28,6 +29,9 @@ class RefreshToken(Grant, RefreshTokenGrant):
             return pair_body(client, request.pair)
         old: Row = request.refresh_row
         asked = (request.scope or "").split()
+        required = flags.required_acr
+        if required != "any" and not reaches((old.extra or {}).get("amr", ()), required):
+            raise InvalidGrant(reason="login from before required_acr was set")
         if policy.login_has_ended(flags, old.login_at, now):
             raise InvalidGrant(reason="login has lasted for refresh_max_seconds")
         if old.rotated_at is None:

@@ -23,6 +23,7 @@ from tokens.interaction.pages import about_authorization, bad_request_page, let_
 from tokens.interaction.reasons import must_sign_in
 from tokens.interaction.session import Visitor
 from tokens.interaction.shared import Before
+from tokens.interaction.step_up import Step, step_for
 from tokens.models import Consent
 
 PATH = "/consent"
@@ -54,7 +55,12 @@ def granted_scope(asked: AuthorizationRequest, user: User) -> str | None:
 def consent_page(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
     """Shows what is asked for; takes the decision."""
     visitor = accounts.choose(request, asked).visitor
-    if visitor is None or must_sign_in(asked, visitor) or not is_needed(asked, visitor.user):
+    if (
+        visitor is None
+        or must_sign_in(asked, visitor)
+        or step_for(asked, visitor) is not Step.NONE
+        or not is_needed(asked, visitor.user)
+    ):
         return authorization.redirect(f"{authorization.PATH}?{asked.query()}")
     if request.method != "POST":
         return _page(request, asked, visitor.user)

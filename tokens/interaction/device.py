@@ -17,11 +17,13 @@ from branding.forms import SignInForm, UserCodeForm
 from branding.page_language import language_for
 from branding.pages import render_page
 from idp import net
+from idp.accounts import second_factor as factor
+from idp.accounts.assurance import ACR_VALUES, reaches
 from idp.blocking import guard
 from tokens import authorization, devices, scopes, wire
 from tokens.endpoints.device_authorization import PAGE
-from tokens.errors import ProtocolError
-from tokens.interaction import session, shared
+from tokens.errors import ProtocolError, UnmetAuthenticationRequirements
+from tokens.interaction import second_factor, session, shared
 from tokens.interaction.consent import third_party
 from tokens.interaction.pages import bad_request_page
 from tokens.interaction.session import Visitor
@@ -56,7 +58,9 @@ def device_page(request: HttpRequest) -> HttpResponse:
     if is_typed:
         return _redirect_to_itself(device)
     visitor = session.visitor_for(request, device.client)
-    return _decide(request, device, visitor) if visitor else _sign_in(request, device)
+    if visitor is None:
+        return _sign_in(request, device)
+    return _prove_more(request, device, visitor) or _decide(request, device, visitor)
 
 
 def _device_or_page(request: HttpRequest, form: UserCodeForm) -> DeviceAuthorization | HttpResponse:
@@ -93,13 +97,49 @@ def _code_page(
 
 
 def _sign_in(request: HttpRequest, device: DeviceAuthorization) -> HttpResponse:
+    waiting = session.waiting(request)
+    if waiting and "username" not in request.POST:
+        amr = second_factor.asked_for(
+            request, waiting, device.client.brand, device.client.client_id
+        )
+        if isinstance(amr, HttpResponse):
+            return amr
+        session.begin(request, waiting, amr=amr)
+        return _redirect_to_itself(device)
     if request.method != "POST":
         return sign_in_form(request, device.client, SignInForm())
     user = user_or_form(request, device.client, door="device page")
     if isinstance(user, HttpResponse):
         return user
-    session.begin(request, user)
+    if factor.is_set_up(user):
+        session.wait_for_second_factor(request, user)
+    else:
+        session.begin(request, user)
     return _redirect_to_itself(device)
+
+
+def _prove_more(
+    request: HttpRequest, device: DeviceAuthorization, visitor: Visitor
+) -> HttpResponse | None:
+    """What has to be done first where the client wants a second factor; None where all is well."""
+    client, user = device.client, visitor.user
+    required = client.effective_flags.required_acr
+    if required not in ACR_VALUES or reaches(visitor.amr, required):
+        return None
+    if factor.is_set_up(user):
+        amr = second_factor.asked_for(request, user, client.brand, client.client_id)
+        if isinstance(amr, HttpResponse):
+            return amr
+        session.strengthen(request, user, amr)
+        return _redirect_to_itself(device)
+    if not factor.may_be_set_up(user):
+        return bad_request_page(request, UnmetAuthenticationRequirements(), client.brand)
+    codes = second_factor.set_up(request, user, client.brand)
+    if isinstance(codes, HttpResponse):
+        return codes
+    session.strengthen(request, user, second_factor.TWO_FACTORS)
+    go_on_url = request.get_full_path()
+    return second_factor.recovery_codes_page(request, client.brand, codes, go_on_url)
 
 
 def _decide(request: HttpRequest, device: DeviceAuthorization, visitor: Visitor) -> HttpResponse:

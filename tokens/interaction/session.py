@@ -28,6 +28,9 @@ MAX_ACCOUNTS = 5
 # The clients of which a session remembers that it was chosen for them.
 MAX_CHOSEN = 20
 _AUTH_TIME, _AMR, _CHOSEN = "auth_time", "amr", "chosen_for"
+# Who has proved to know the password, and has a second factor to prove yet.
+_WAITING = "waiting_for_second_factor"
+WAITING_SECONDS = 600
 _BACKEND = "idp.accounts.backends.OperatorBackend"
 _BETWEEN_KEYS = "."
 
@@ -44,8 +47,8 @@ class Visitor:
     @classmethod
     def of(cls, user: User, session: SessionBase) -> "Visitor":
         auth_time = datetime.fromtimestamp(session[_AUTH_TIME], UTC)
-        # A session that a release before this one began knows of no methods.
-        return cls(user, auth_time, tuple(session.get(_AMR, ())), session)
+        # Those that the release before began, began with a password.
+        return cls(user, auth_time, tuple(session.get(_AMR, (assurance.PASSWORD,))), session)
 
     def chosen_at(self, client: Client) -> datetime | None:
         """When this account was last chosen for the client, or signed in there."""
@@ -67,6 +70,7 @@ def begin(
 
     The session gets a new key, so that nobody can have planted it.
     """
+    wait_no_longer(request)
     others = [visitor for visitor in accounts(request) if visitor.user.pk != user.pk]
     if again := account_of(request, user.sub):
         activate(request, again)
@@ -123,6 +127,31 @@ def go_on(request: HttpRequest, user: User) -> None:
         update_session_auth_hash(request, user)
         request.session.save()
         browser_sessions.note(request, user, since=since)
+
+
+def strengthen(request: HttpRequest, user: User, amr: Methods) -> None:
+    """The signed-in user has proved more; since when they are signed in stays as it was."""
+    request.session[_AMR] = list(amr)
+    go_on(request, user)
+
+
+def wait_for_second_factor(request: HttpRequest, user: User) -> None:
+    """Remembers who has proved to know the password. Nobody is signed in by that."""
+    request.session[_WAITING] = [user.pk, user.sessions_salt, timezone.now().timestamp()]
+
+
+def waiting(request: HttpRequest) -> User | None:
+    """Whose second factor is awaited; nobody's after ten minutes, or where all has ended since."""
+    key, salt, since = request.session.get(_WAITING, (None, "", 0))
+    if key is None or since + WAITING_SECONDS < timezone.now().timestamp():
+        return None
+    users = User.objects.select_related("login_service__brand")
+    return users.filter(pk=key, sessions_salt=salt, is_active=True).first()
+
+
+def wait_no_longer(request: HttpRequest) -> None:
+    if request.session.pop(_WAITING, None) is not None:
+        request.session.save()  # Another one may take its place in this request.
 
 
 # --- Who is there ---------------------------------------------------------------------------------

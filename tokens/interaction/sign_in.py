@@ -12,21 +12,28 @@ from branding.forms import SignInForm
 from branding.pages import render_page
 from clients_admin.models import Client
 from idp import net
+from idp.accounts import second_factor
 from idp.accounts.login import BLOCKED_USER, Authenticated, Door, sign_in
 from idp.accounts.models import User
 from idp.accounts.outcomes import Refused, Unavailable
 from tokens import authorization
 from tokens.authorization import AuthorizationRequest
 from tokens.errors import LoginRequired
-from tokens.interaction import session
+from tokens.interaction import accounts, session
+from tokens.interaction import second_factor as pages
 from tokens.interaction.pages import about_authorization, let_form_end_at
 from tokens.interaction.password_reset import forgotten_url
+from tokens.interaction.reasons import must_sign_in
+from tokens.interaction.step_up import Step, step_for
 
 
 @sensitive_post_parameters("password")
 @csrf_protect
 @about_authorization
 def sign_in_page(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
+    lacking = None if "username" in request.POST else _lacks_second_factor(request, asked)
+    if lacking is not None:
+        return let_form_end_at(_second_step(request, asked, *lacking), asked.redirect_uri)
     if request.method != "POST":
         hint = asked.parameters.get("login_hint", "")[:255]
         page = sign_in_form(request, asked.client, SignInForm(initial={"username": hint}))
@@ -39,8 +46,57 @@ def sign_in_page(request: HttpRequest, asked: AuthorizationRequest) -> HttpRespo
         # login_required", where somebody else signs in than the hint is about; section 5.5.1 says
         # the same of the claim sub.
         return authorization.refuse(asked, LoginRequired())
+    if second_factor.is_set_up(user):
+        session.wait_for_second_factor(request, user)
+        return authorization.redirect(request.get_full_path())
     session.begin(request, user, asked.client)
+    return _go_on(asked)
+
+
+def _go_on(asked: AuthorizationRequest) -> HttpResponse:
     return authorization.redirect(f"{authorization.PATH}?{asked.query_after_sign_in()}")
+
+
+def _lacks_second_factor(
+    request: HttpRequest, asked: AuthorizationRequest
+) -> tuple[User, Step] | None:
+    """Who has to prove a second factor and nothing else: at the end of a sign-in, or because the
+    client wants more than the session is worth."""
+    if user := session.waiting(request):
+        return user, Step.ASK
+    visitor = accounts.choose(request, asked).visitor
+    if visitor is None or must_sign_in(asked, visitor):
+        return None
+    step = step_for(asked, visitor)
+    return (visitor.user, step) if step in {Step.ASK, Step.SET_UP} else None
+
+
+def _second_step(
+    request: HttpRequest, asked: AuthorizationRequest, user: User, step: Step
+) -> HttpResponse:
+    if step is Step.SET_UP:
+        return _set_up(request, asked, user)
+    is_signing_in = session.waiting(request) is not None
+    amr = pages.asked_for(request, user, asked.client.brand, asked.client.client_id)
+    if isinstance(amr, HttpResponse):
+        return amr
+    if not is_signing_in:
+        session.strengthen(request, user, amr)
+        return authorization.redirect(f"{authorization.PATH}?{asked.query()}")
+    if not asked.fits(user):
+        return authorization.refuse(asked, LoginRequired())
+    session.begin(request, user, asked.client, amr)
+    return _go_on(asked)
+
+
+def _set_up(request: HttpRequest, asked: AuthorizationRequest, user: User) -> HttpResponse:
+    """The client's flag wants a second factor of somebody who has none."""
+    codes = pages.set_up(request, user, asked.client.brand)
+    if isinstance(codes, HttpResponse):
+        return codes
+    session.strengthen(request, user, pages.TWO_FACTORS)
+    go_on_url = f"{authorization.PATH}?{asked.query()}"
+    return pages.recovery_codes_page(request, asked.client.brand, codes, go_on_url)
 
 
 def user_or_form(

@@ -1,13 +1,11 @@
 """How private keys are kept: encrypted under the newest of IDP_SECRET_KEYS, readable under all."""
 
-import base64
-import hmac
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import lru_cache
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from django.conf import settings
+
+from idp import sealing
 
 type Sealed = bytes | memoryview
 
@@ -60,10 +58,4 @@ def _opens(fernet: Fernet, sealed: Sealed) -> bool:
 
 
 def _ring() -> tuple[Fernet, ...]:
-    return _fernets((settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS))
-
-
-@lru_cache(maxsize=4)
-def _fernets(secrets: tuple[str, ...]) -> tuple[Fernet, ...]:
-    keys = [hmac.digest(secret.encode(), b"idp.tokens.keys", "sha256") for secret in secrets]
-    return tuple(Fernet(base64.urlsafe_b64encode(key)) for key in keys)
+    return sealing.ring(b"idp.tokens.keys")
