@@ -462,6 +462,9 @@ SEEDS: dict[str, Callable[[House], Draft]] = {
     "account: sign in": lambda _: page_form(
         "/account/", {"client_id": "shop"}, {"username": "jane", "password": PASSWORD}
     ),
+    "account: second factor": lambda house: page_form(
+        "/account/second-factor", {}, {"second_factor": "begin", "code": "123456"}, house.cookie
+    ),
     "account: end a session": lambda house: page_form(
         "/account/sessions", {"client_id": "shop"}, {"session": "1"}, house.cookie
     ),
@@ -615,6 +618,7 @@ PAGES = {
     "/consent",
     "/sign-out",
     *("/account/", "/account/sessions", "/account/applications", "/account/sign-ins"),
+    "/account/second-factor",
     "/account/password",
     "/account/password/forgotten",
     "/account/password/reset",

@@ -40,6 +40,7 @@ class OperatorSite(UnfoldAdminSite):
     """Django's admin in unfold's clothes, under a policy of its own, in English."""
 
     login_form = OperatorSignInForm
+    login_template = "clients_admin/sign_in.html"
     index_title = "What happens"
     index_template = "clients_admin/start.html"
 

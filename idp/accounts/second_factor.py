@@ -91,13 +91,13 @@ def set_up(user: User, secret: bytes, typed: str, now: datetime) -> list[str] | 
     return [f"{code[:4]}-{code[4:8]}-{code[8:12]}-{code[12:]}" for code in codes]
 
 
-def remove(user: User, *, actor: str | None = None) -> bool:
+def remove(user: User, *, by_operator: bool = False) -> bool:
     """Takes the app and the recovery codes away; False where there were none."""
     with transaction.atomic():
         gone, _ = AuthenticatorApp.objects.filter(user=user).delete()
         RecoveryCode.objects.filter(user=user).delete()
         if gone:
-            record(Tag.ACCOUNTS_SECOND_FACTOR_REMOVED, user_id=user.pk, actor=actor)
+            record(Tag.ACCOUNTS_SECOND_FACTOR_REMOVED, user_id=user.pk, by_operator=by_operator)
     return bool(gone)
 
 

@@ -10,12 +10,16 @@ from datetime import UTC, datetime, timedelta
 import jwt
 import pytest
 import time_machine
+from django.db import transaction
 from django.test import Client as Browser
+from django.urls import reverse
 
 from clients_admin.models import Client
+from clients_admin.roles import EDITORS, VIEWERS
 from idp.accounts import second_factor, totp
 from idp.accounts.models import AuthenticatorApp, RecoveryCode, User
 from idp.audit.models import AuditEvent
+from idp.blocking import attempts
 from tests.configuration import (
     EXCHANGE,
     PASSWORD,
@@ -28,6 +32,8 @@ from tests.configuration import (
     post,
     returned,
 )
+from tests.test_admin import PASSWORD as OPERATOR_PASSWORD
+from tests.test_admin import operator
 
 pytestmark = pytest.mark.django_db
 
@@ -183,8 +189,10 @@ def test_a_recovery_code_counts_once_in_any_letters(clock, jane):
     assert second_factor.codes_left(User.objects.get()) == 9
 
 
-def test_nobody_guesses_on_and_on(protected, settings):
+def test_nobody_guesses_on_and_on(protected, settings, monkeypatch):
     settings.BLOCKING = "on"
+    # What is counted goes with the test.
+    monkeypatch.setattr(attempts, "apart", transaction.atomic)
     there = Shopper()
     page = before_code(there)
     for number in range(10):
@@ -337,3 +345,48 @@ def test_a_password_grant_says_what_it_is_worth(shopper):
 def test_others_keep_theirs(protected):
     account("bob")
     assert Shopper(username="bob").code()
+
+
+# --- Operators ------------------------------------------------------------------------------------
+
+
+def with_app(browser: Browser) -> bytes:
+    """The operator behind this browser has an app."""
+    user, secret = User.objects.get(pk=browser.session["_auth_user_id"]), totp.new_secret()
+    before = datetime.now(UTC) - timedelta(seconds=30)
+    code = totp.code(secret, totp.step_at(before))
+    assert second_factor.set_up(user, secret, code, before)
+    return secret
+
+
+def test_an_operator_who_has_one_needs_it_in_the_admin(clock, partition_lists):
+    secret = with_app(operator("eddy", EDITORS))
+    form = {"username": "eddy", "password": OPERATOR_PASSWORD}
+    refused = Browser().post("/admin/login/", form)
+    assert "The code is missing or not right." in refused.content.decode()
+    assert "_auth_user_id" not in refused.wsgi_request.session
+    let_in = Browser().post("/admin/login/", {**form, "code": code_of(secret)})
+    assert let_in.status_code == 302
+
+
+def test_an_editor_removes_a_lost_one(protected):
+    user = User.objects.get(username="jane")
+    page = reverse("admin:idp_user_second-factor", args=[user.pk])
+    editor = operator("eddy", EDITORS)
+    assert "has an authenticator app" in editor.get(page).content.decode()
+    assert editor.post(page).status_code == 302
+    assert not second_factor.is_set_up(user)
+    event = AuditEvent.objects.get(tag="accounts:second_factor:removed")
+    assert event.details["by_operator"] is True
+    assert event.actor.startswith("eddy")
+
+
+def test_a_viewer_does_not_and_an_editor_not_that_of_an_operator(protected):
+    user = User.objects.get(username="jane")
+    page = reverse("admin:idp_user_second-factor", args=[user.pk])
+    assert operator("vera", VIEWERS).post(page).status_code == 403
+    root = operator("root", is_superuser=True)
+    with_app(root)
+    page = reverse("admin:idp_user_second-factor", args=[root.session["_auth_user_id"]])
+    assert operator("eddy", EDITORS).post(page).status_code == 403
+    assert AuthenticatorApp.objects.count() == 2

@@ -27,7 +27,7 @@ from clients_admin.models import Scope, ScopeGroup
 from clients_admin.proposals import life
 from clients_admin.roles import APPROVERS, EDITORS, VIEWERS
 from clients_admin.undo import undo
-from idp.accounts import operator_rights, password_links, password_mails
+from idp.accounts import operator_rights, password_links, password_mails, second_factor, totp
 from idp.accounts.login import sign_in
 from idp.accounts.models import BrowserSession, LocalAccount, LoginService, User
 from idp.accounts.outcomes import Role
@@ -165,6 +165,32 @@ def _consent_withdrawn() -> Change:
     shopper = Shopper()
     shopper.tokens()
     return lambda: shopper.browser.post("/account/applications", {"application": "shop"})
+
+
+def _second_factor(typed: str = "") -> Callable[[], Change]:
+    """A user sets up an app; or has one, and a code is typed at it: a right one, or none."""
+
+    def prepare() -> Change:
+        change, secret = _sign_in_page(), totp.new_secret()
+        change()
+        user, now = User.objects.get(), timezone.now()
+        begun = now - timedelta(seconds=totp.STEP_SECONDS)
+        first = totp.code(secret, totp.step_at(begun))
+        if not typed:
+            return lambda: _done(second_factor.set_up(user, secret, first, begun))
+        codes = second_factor.set_up(user, secret, first, begun) or []
+        if typed == "removed":
+            return lambda: _done(second_factor.remove(user))
+        given = {"app": totp.code(secret, totp.step_at(now)), "recovery": codes[0], "wrong": "x"}
+        return lambda: _done(
+            second_factor.check(user, given[typed], address="", client_id=None, now=now)
+        )
+
+    return prepare
+
+
+def _done(_: Any) -> None:
+    """What came of it is in the database."""
 
 
 def _link_asked_for() -> Change:
@@ -601,6 +627,36 @@ def _table(folder: Path) -> list[tuple[str, Callable[[], Change], tuple[str, ...
             _sign_out,
             ("accounts:session:ended",),
             ("tokens/interaction/session.py:end",),
+        ),
+        (
+            "a new second factor",
+            _second_factor(),
+            ("accounts:second_factor:added",),
+            ("idp/accounts/second_factor.py:set_up",),
+        ),
+        (
+            "a second factor that is removed",
+            _second_factor("removed"),
+            ("accounts:second_factor:removed",),
+            ("idp/accounts/second_factor.py:remove",),
+        ),
+        (
+            "a code of an app",
+            _second_factor("app"),
+            ("accounts:second_factor:accepted",),
+            ("idp/accounts/second_factor.py:_use_app",),
+        ),
+        (
+            "a recovery code",
+            _second_factor("recovery"),
+            ("accounts:second_factor:accepted",),
+            ("idp/accounts/second_factor.py:_use_recovery_code",),
+        ),
+        (
+            "a wrong code",
+            _second_factor("wrong"),
+            ("accounts:second_factor:refused",),
+            (),
         ),
         (
             "a session that its user ends elsewhere",

@@ -4,7 +4,7 @@ closed ones of the toolkit's models (the settings name these)."""
 from clients_admin.admin.accounts import UserAdmin
 from clients_admin.admin.added_pages import AddedPage
 from clients_admin.admin.clients import ClientAdmin
-from tokens.admin import client_tokens, explain, sessions, signing_keys
+from tokens.admin import client_tokens, explain, second_factor, sessions, signing_keys
 from tokens.admin.toolkit import (
     AccessTokenAdmin,
     AuthorizationCodeAdmin,
@@ -28,4 +28,10 @@ ClientAdmin.add(
 UserAdmin.add(
     AddedPage("sessions", "Sessions", sessions.sessions_page),
     AddedPage("revoke", "", sessions.revoke_page, methods=("GET", "POST")),
+    AddedPage(
+        "second-factor",
+        "Second factor",
+        second_factor.second_factor_page,
+        methods=("GET", "HEAD", "POST"),
+    ),
 )

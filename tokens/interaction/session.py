@@ -136,7 +136,9 @@ def strengthen(request: HttpRequest, user: User, amr: Methods) -> None:
 
 
 def wait_for_second_factor(request: HttpRequest, user: User) -> None:
-    """Remembers who has proved to know the password. Nobody is signed in by that."""
+    """Remembers who has proved to know the password. Nobody is signed in by that, and the session
+    gets a new key all the same, so that nobody waits along who has planted it."""
+    request.session.cycle_key()
     request.session[_WAITING] = [user.pk, user.sessions_salt, timezone.now().timestamp()]
 
 
