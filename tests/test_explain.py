@@ -315,6 +315,7 @@ DIFFERENCES = {
     "website_url": ("https://shop.example/", "authorization_code"),
     "privacy_url": ("https://shop.example/privacy", "authorization_code"),
     "terms_url": ("https://shop.example/terms", "authorization_code"),
+    "required_acr": ("urn:idp:acr:2fa", "authorization_code"),
     "allow_password_grant": (True, "password"),
     "on_behalf_of_login_services": (["acme-web"], "on_behalf_of"),
     "on_behalf_of_scopes": (["orders.read"], "on_behalf_of"),
@@ -404,6 +405,13 @@ def test_a_client_without_the_grant_the_flag_or_the_user_is_refused(viewer):
     said = refusals(explain(viewer, known, grant="password", **asked))
     assert "does not have the grant password" in said
     assert "allow_password_grant is off" in said
+    known.flags = {**known.flags, "required_acr": "urn:idp:acr:2fa"}
+    known.save()
+    for grant in ("password", "on_behalf_of", "jwt_bearer"):
+        said = refusals(explain(viewer, known, grant=grant, **asked))
+        assert "required_acr cannot be met" in said
+    said = explain(viewer, known, grant="authorization_code", **asked)
+    assert "required_acr cannot be met" not in str(said)
     said = refusals(explain(viewer, known, grant="on_behalf_of", **asked))
     assert "a public client asked" in said
     assert "on_behalf_of_login_services does not name acme-web" in said

@@ -46,7 +46,7 @@ def withdraw(user: User, client: Client, now: datetime) -> int:
 def refuse_if_withdrawn_since(code: AuthorizationCode) -> None:
     """Raises InvalidGrant for a code that was issued before its user took the consent back.
 
-    Shares the row with others who exchange a code, and keeps it from being withdrawn meanwhile.
+    Holds the row until the tokens are written, so that whoever withdraws it meanwhile finds them.
     """
     consents = Consent.objects.filter(user_id=code.user_id, client_id=code.client_id)
     found = consents.select_for_update(no_key=True).values_list("withdrawn_at", flat=True).first()

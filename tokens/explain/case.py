@@ -95,6 +95,8 @@ def _of_client(case: Case) -> list[str]:
         )
     if way is ways.PASSWORD and not case.flags.allow_password_grant:
         refusals.append("The flag allow_password_grant is off (unauthorized_client).")
+    if case.flags.required_acr != "any" and way.has_user and not way.can_ask_for_second_factor:
+        refusals.append("The flag required_acr cannot be met by this grant (unauthorized_client).")
     return refusals
 
 

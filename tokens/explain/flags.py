@@ -246,7 +246,7 @@ def _required_acr(decided: Decided) -> str:
         return "However the user has signed in."
     if not decided.case.way.has_user:
         return _nothing("no user takes part")
-    if decided.case.way in {ways.AUTHORIZATION_CODE, ways.DEVICE_CODE}:
+    if decided.case.way.can_ask_for_second_factor:
         return "The user is asked for a second factor, or sets one up where the account is local."
     return "Refused: nobody signs in here who could be asked for a second factor."
 

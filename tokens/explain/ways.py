@@ -37,6 +37,11 @@ class Way:
     stored: Callable[[Client, Iterable[str]], str]
 
     @property
+    def can_ask_for_second_factor(self) -> bool:
+        """The user is at a page of ours."""
+        return self in {AUTHORIZATION_CODE, DEVICE_CODE}
+
+    @property
     def amr(self) -> Methods:
         """How a user without a second factor proves who they are; of a trusted issuer's, nobody
         here knows."""
