@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from unittest import mock
+from urllib.parse import urlencode
 
 from django.contrib.auth.models import Group
 from django.contrib.sessions.backends.db import SessionStore
@@ -133,6 +134,29 @@ def _sign_out() -> Change:
     shopper = Shopper()
     shopper.code()
     return lambda: shopper.browser.post("/sign-out", {"decision": "sign_out"})
+
+
+def _two_accounts() -> Shopper:
+    """A browser in which two users are signed in."""
+    shop()
+    account()
+    account("joe")
+    shopper = Shopper()
+    shopper.code()
+    joe = {"username": "joe", "password": PASSWORD}
+    shopper.browser.post(f"/sign-in?{urlencode(shopper.request())}", joe)
+    return shopper
+
+
+def _both_signed_out() -> Change:
+    shopper = _two_accounts()
+    return lambda: shopper.browser.post("/sign-out", {"decision": "sign_out"})
+
+
+def _one_signed_out() -> Change:
+    shopper = _two_accounts()
+    page = f"/select-account?{urlencode(shopper.request())}"
+    return lambda: shopper.browser.post(page, {"sign_out": shopper.sub()})
 
 
 def _consent() -> Change:
@@ -679,6 +703,18 @@ def _table(folder: Path) -> list[tuple[str, Callable[[], Change], tuple[str, ...
             _consent_withdrawn,
             ("tokens:consent:withdrawn",),
             ("tokens/withdrawal.py:withdraw", "tokens/revoke.py:_delete"),
+        ),
+        (
+            "a sign-out of everybody in a browser",
+            _both_signed_out,
+            ("accounts:session:ended", "accounts:session:ended"),
+            ("tokens/interaction/session.py:_end_beside",),
+        ),
+        (
+            "a sign-out of one of two accounts",
+            _one_signed_out,
+            ("accounts:session:ended",),
+            ("tokens/interaction/session.py:end_account",),
         ),
         (
             "a link asked for by somebody who has forgotten their password",

@@ -95,8 +95,8 @@ def end(request: HttpRequest) -> None:
     others = [one for one in accounts(request) if one.session is not request.session]
     with transaction.atomic():
         logout(request)
-    for visitor in others:
-        _end_beside(request, visitor)
+        for visitor in others:
+            _end_beside(request, visitor)
     _keep(request, ())
 
 
