@@ -118,10 +118,10 @@ def read(parameters: Parameters) -> AuthorizationRequest:
     return AuthorizationRequest(parameters, oauth)
 
 
-def grant(request: AuthorizationRequest, user: User, auth_time: datetime) -> HttpResponse:
+def grant(request: AuthorizationRequest, user: User, auth_time: datetime, sid: str) -> HttpResponse:
     """Sends the user back with a code. What a user consented to is frozen to the list they saw."""
     oauth = request.oauth
-    oauth.user, oauth.auth_time = user, auth_time
+    oauth.user, oauth.auth_time, oauth.sid = user, auth_time, sid
     oauth.stored_scope = scopes.as_granted(request.client, request.scope)
     with transaction.atomic():
         code = server().response_types["code"].create_authorization_code(oauth)

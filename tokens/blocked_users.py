@@ -14,7 +14,7 @@ from idp.accounts.models import User
 from idp.audit.record import record
 from idp.audit.tags import Tag
 from idp.partitioning.tables import first_id
-from tokens import revoke
+from tokens import revoke, session_logins
 from tokens.issue import access_tokens, lock_family, refresh_tokens
 from tokens.rows import Rows
 
@@ -26,6 +26,7 @@ def end_all(user: User, now: datetime) -> int:
     meanwhile is there when the rows are deleted. A code lives for a minute and is left to that.
     """
     with transaction.atomic():
+        session_logins.end_without_tokens(user, None, now)
         families = {family for rows in _BOTH for family in _families(rows, user.pk, now)}
         for family in sorted(families):
             lock_family(family)

@@ -18,6 +18,9 @@ from tokens.scopes import OPENID
 def of(client: Client, pair: Pair, access_token: str, nonce: str) -> str:
     """The ID token beside a user's access token."""
     said = claims(client, pair.sub, issued_at=pair.access_token.issued_at, auth_time=pair.auth_time)
+    if pair.sid:
+        # OpenID Connect Back-Channel Logout 1.0 section 2.1: by what logout tokens will name it.
+        said["sid"] = pair.sid
     said["at_hash"] = _half_hash(access_token)
     if nonce:
         said["nonce"] = nonce
@@ -46,10 +49,11 @@ def require_signer(client: Client) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """Whom a genuine ID token was about, and for which client it was made."""
+    """Whom a genuine ID token was about, for which client it was made, and in which session."""
 
     sub: str
     client_id: str
+    sid: str
 
 
 def read_hint(encoded: str) -> Hint | None:
@@ -75,7 +79,7 @@ def read_hint(encoded: str) -> Hint | None:
     # A gateway JWT is signed by us too, but it is no ID token: it has a client_id and a scope.
     if not isinstance(claims["aud"], str) or "client_id" in claims:
         return None
-    return Hint(claims["sub"], claims["aud"])
+    return Hint(claims["sub"], claims["aud"], claims.get("sid", ""))
 
 
 def hint_fits(encoded: str | None, sub: str) -> bool:

@@ -1,5 +1,6 @@
 """The one writer of tokens: access tokens, refresh tokens and authorization codes."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -37,6 +38,10 @@ refresh_tokens = Rows(REFRESH_TOKENS, RefreshToken)
 authorization_codes = Rows(AUTHORIZATION_CODES, AuthorizationCode)
 
 
+# What a refresh token keeps of its browser session, in its column `extra`.
+_SID = "sid"
+
+
 @cache
 def _format() -> TokenFormat:
     return TokenFormat(settings.TOKEN_KEYS)
@@ -65,7 +70,8 @@ class Login:
     """The login that tokens stem from; all of them are its family.
 
     Where `auth_time` is essential, the application asked for a sign-in no older than it said: its
-    tokens are then new ones, which say so.
+    tokens are then new ones, which say so. `sid` is that of the browser session, if there is one:
+    ID tokens say it, and refresh tokens keep it for them.
     """
 
     client: Client
@@ -74,6 +80,7 @@ class Login:
     family: int
     auth_time: datetime
     auth_time_is_essential: bool = False
+    sid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +105,7 @@ class Pair:
     refresh_token: RefreshToken | None
     auth_time: datetime
     sub: str
+    sid: str = ""
 
 
 def lock_family(family: int) -> None:
@@ -107,6 +115,14 @@ def lock_family(family: int) -> None:
     family while it ends.
     """
     statements.transaction_cursor().execute("SELECT pg_advisory_xact_lock(%s)", [family])
+
+
+def lock_families(families: Iterable[int]) -> None:
+    """The same for several, in the order in which everybody takes them."""
+    statements.transaction_cursor().execute(
+        "SELECT pg_advisory_xact_lock(family) FROM unnest(%s::bigint[]) AS family",
+        [sorted(families)],
+    )
 
 
 def try_lock_family(family: int) -> bool:
@@ -206,7 +222,11 @@ def first_pair(login: Login, now: datetime, event: Event = FAMILY_ISSUED) -> Pai
     refresh_token = None
     if expiries.refresh_token:
         refresh_token = refresh_tokens.insert(
-            expires_at=expiries.refresh_token, issued_at=now, login_at=now, **columns
+            expires_at=expiries.refresh_token,
+            issued_at=now,
+            login_at=now,
+            extra={_SID: login.sid} if login.sid else None,
+            **columns,
         )
     access_token = _access_token(
         client,
@@ -216,7 +236,7 @@ def first_pair(login: Login, now: datetime, event: Event = FAMILY_ISSUED) -> Pai
         family_ends_at=expiries.login,
         may_reuse=not login.auth_time_is_essential,
     )
-    return Pair(access_token, refresh_token, login.auth_time, login.user.sub)
+    return Pair(access_token, refresh_token, login.auth_time, login.user.sub, login.sid)
 
 
 def next_pair(client: Client, old: RefreshToken, scope: str, now: datetime) -> Pair:
@@ -226,7 +246,7 @@ def next_pair(client: Client, old: RefreshToken, scope: str, now: datetime) -> P
     """
     flags = client.effective_flags
     if flags.refresh_rotation == "keep":
-        return Pair(_access_token_of(client, old, scope, now), old, old.auth_time, old.user.sub)
+        return _pair(_access_token_of(client, old, scope, now), old, old.user.sub)
     successor = refresh_tokens.insert(
         expires_at=policy.refresh_token_expires_at(
             flags, now, login_at=old.login_at, predecessor_expires_at=old.expires_at
@@ -240,7 +260,7 @@ def next_pair(client: Client, old: RefreshToken, scope: str, now: datetime) -> P
     refresh_tokens.update(
         old, rotated_at=now, successor=successor.pk, successor_access_token=access_token.pk
     )
-    return Pair(access_token, successor, old.auth_time, old.user.sub)
+    return _pair(access_token, successor, old.user.sub)
 
 
 def rotated_pair(client: Client, reference: Reference, now: datetime) -> Pair | None:
@@ -265,8 +285,7 @@ def rotated_pair(client: Client, reference: Reference, now: datetime) -> Pair | 
     if rotated is None:
         return None
     metrics.count(metrics.ACCESS_TOKENS, client=client.client_id, how="new")
-    successor = rotated.refresh_token
-    return Pair(rotated.access_token, successor, successor.auth_time, rotated.sub)
+    return _pair(rotated.access_token, rotated.refresh_token, rotated.sub)
 
 
 def _expiries_after(flags: ClientFlags, old: RefreshToken, now: datetime) -> rotation.Expiries:
@@ -295,7 +314,12 @@ def repeated_pair(client: Client, old: RefreshToken, scope: str, now: datetime) 
     if access_token is None or access_token.expires_at <= now:
         access_token = _access_token_of(client, successor, scope, now)
         refresh_tokens.update(old, successor_access_token=access_token.pk)
-    return Pair(access_token, successor, old.auth_time, old.user.sub)
+    return _pair(access_token, successor, old.user.sub)
+
+
+def _pair(access_token: AccessToken, refresh_token: RefreshToken, sub: str) -> Pair:
+    sid = (refresh_token.extra or {}).get(_SID, "")
+    return Pair(access_token, refresh_token, refresh_token.auth_time, sub, sid)
 
 
 def _access_token_of(
@@ -307,7 +331,9 @@ def _access_token_of(
         flags, login_at=member.login_at, refresh_token_expires_at=member.expires_at
     )
     expires_at = policy.access_token_expires_at(flags, now, family_ends_at=family_ends_at)
-    columns = {**_columns_of(member, scope), "extra": member.extra}
+    # Not the session: an access token says nothing of it, and may be shared by several.
+    extra = {name: value for name, value in (member.extra or {}).items() if name != _SID}
+    columns = {**_columns_of(member, scope), "extra": extra or None}
     return _access_token(client, now, expires_at, columns, family_ends_at=family_ends_at)
 
 

@@ -1,6 +1,6 @@
 """The one ender of tokens: revocation of one token, or of a whole family."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from django.db import transaction
@@ -11,7 +11,7 @@ from idp.audit.record import record
 from idp.audit.tags import Tag
 from idp.database.changes import tell
 from tokens.identifiers import mark_of_token
-from tokens.issue import access_tokens, lock_family, refresh_tokens
+from tokens.issue import access_tokens, lock_families, refresh_tokens
 from tokens.models import AccessToken, AuthorizationCode, RefreshToken
 
 
@@ -39,13 +39,16 @@ def login(
     Access tokens that several logins share (`issue` has taken them out of their family) go with
     the first of these. Without a key these go alone, with those that belong to no login at all.
     """
-    now = now or timezone.now()
+    return logins(user_id, client, [] if key is None else [key], because, now or timezone.now())
+
+
+def logins(user_id: int, client: Client, keys: Collection[int], because: Tag, now: datetime) -> int:
+    """The same of several logins of a user at a client, in as many statements."""
     with transaction.atomic():
-        if key is not None:
-            lock_family(key)
-        ended = access_tokens.delete_of_family(now, user_id, client.pk, key)
+        lock_families(keys)
+        ended = access_tokens.delete_of_families(now, user_id, client.pk, keys)
         tell_of_ended(ended)
-        rows = len(ended) + len(refresh_tokens.delete_of_family(now, user_id, client.pk, key))
+        rows = len(ended) + len(refresh_tokens.delete_of_families(now, user_id, client.pk, keys))
         record(because, client_id=client.client_id, user_id=user_id, at=now, rows=rows)
     return rows
 

@@ -50,7 +50,7 @@ from tests.configuration import (
     shop,
 )
 from tests.passwords.journey import CHANGE, NEW, RESET, follow, set_new
-from tokens import caps, devices
+from tokens import caps, devices, logout_notices
 from tokens.api.rights import WRITE
 from tokens.keys.models import SigningKey
 from tokens.keys.orders import Order, exclusive
@@ -126,11 +126,18 @@ def _unblock() -> Change:
 
 
 def _sign_out() -> Change:
-    shop()
+    shop(backchannel_logout_uri="https://shop.example/backchannel")
     account()
     shopper = Shopper()
     shopper.code()
     return lambda: shopper.browser.post("/sign-out", {"decision": "sign_out"})
+
+
+def _logout_told() -> Change:
+    """What is written once the client has answered; the way there has tests of its own."""
+    _sign_out()()
+    (notice,) = logout_notices._take(timezone.now())
+    return lambda: logout_notices._settle(notice, "")
 
 
 def _consent() -> Change:
@@ -572,8 +579,18 @@ def _table(folder: Path) -> list[tuple[str, Callable[[], Change], tuple[str, ...
         (
             "a sign-out",
             _sign_out,
-            ("accounts:session:ended",),
-            ("tokens/interaction/session.py:end",),
+            ("accounts:session:ended", "tokens:family:signed_out"),
+            (
+                "tokens/interaction/session.py:end",
+                "tokens/logout_notices.py:queue",
+                "tokens/session_logins.py:_forget",
+            ),
+        ),
+        (
+            "a logout that a client is told of",
+            _logout_told,
+            ("tokens:logout:delivered",),
+            ("tokens/logout_notices.py:_end",),
         ),
         (
             "a link asked for by somebody who has forgotten their password",
@@ -650,7 +667,7 @@ def _table(folder: Path) -> list[tuple[str, Callable[[], Change], tuple[str, ...
             "the end of a family",
             lambda: _revoked("refresh_token"),
             ("tokens:family:revoked",),
-            (f"{ROWS}.delete_of_family",),
+            (f"{ROWS}.delete_of_families",),
         ),
         (
             "the end of an access token",
@@ -668,7 +685,7 @@ def _table(folder: Path) -> list[tuple[str, Callable[[], Change], tuple[str, ...
             "the end of a session by an operator",
             _session_ended,
             ("tokens:family:ended",),
-            (f"{ROWS}.delete_of_family",),
+            (f"{ROWS}.delete_of_families",),
         ),
         (
             "the end of all sessions of a user by an operator",

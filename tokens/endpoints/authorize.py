@@ -41,4 +41,4 @@ def _answer(asked: AuthorizationRequest, visitor: Visitor | None) -> HttpRespons
         if is_silent:
             return authorization.refuse(asked, ConsentRequired())
         return authorization.redirect(f"{consent.PATH}?{asked.query()}")
-    return authorization.grant(asked, visitor.user, visitor.auth_time)
+    return authorization.grant(asked, visitor.user, visitor.auth_time, visitor.sid)

@@ -53,7 +53,7 @@ def previews(decided: Decided) -> list[Preview]:
             case.client, living.subject, issued_at=case.now, auth_time=case.now
         )
         header, problem = _header(case.flags.id_token_alg, "JWT")
-        more = "at_hash, and nonce where the request has one"
+        more = "at_hash, sid where a browser signed in, and nonce where the request has one"
         found.append(Preview("ID token", header, claims, more, problem))
     return found
 

@@ -9,14 +9,16 @@ from typing import Any
 from django.utils import timezone
 from oauthlib.oauth2 import AuthorizationCodeGrant
 
-from tokens import id_token, issue
+from tokens import id_token, issue, scopes, session_logins
 from tokens.errors import (
+    InvalidGrant,
     InvalidRequest,
     RequestNotSupported,
     RequestURINotSupported,
     UnsupportedResponseType,
 )
 from tokens.grants.base import Grant, pair_body
+from tokens.scopes import OPENID
 
 # RFC 7636 section 4.2: BASE64URL-ENCODE(SHA256(ASCII(code_verifier))), so always 43 characters.
 _S256 = re.compile(r"\A[A-Za-z0-9_-]{43}\Z")
@@ -104,6 +106,7 @@ class AuthorizationCode(Grant, AuthorizationCodeGrant):
 
     def create_authorization_code(self, request: Any) -> dict[str, str]:
         """Writes the code's row; `request` carries what the user has decided."""
+        has_id_token = OPENID in scopes.effective(request.client, request.stored_scope)
         code = issue.authorization_code(
             request.client,
             request.user,
@@ -115,12 +118,17 @@ class AuthorizationCode(Grant, AuthorizationCodeGrant):
             openid_nonce=request.nonce or "",
             auth_time=request.auth_time,
             auth_time_is_essential=request.max_age is not None,
+            sid=request.sid if has_id_token else "",
         )
+        if code.sid:
+            session_logins.begin(code, request.client)
         answer = {"code": issue.say(code)}
         return answer | {"state": request.state} if request.state else answer
 
     def grant(self, request: Any) -> dict[str, Any]:
         now, code = timezone.now(), request.code_row
+        if code.sid and not session_logins.hold(code):
+            raise InvalidGrant(reason="the session of the code has ended")
         issue.lock_family(code.pk)
         issue.authorization_codes.update(code, used_at=now)
         login = issue.Login(
@@ -130,5 +138,6 @@ class AuthorizationCode(Grant, AuthorizationCodeGrant):
             family=code.pk,
             auth_time=code.auth_time,
             auth_time_is_essential=code.auth_time_is_essential,
+            sid=code.sid,
         )
         return pair_body(request.client, issue.first_pair(login, now), nonce=code.openid_nonce)

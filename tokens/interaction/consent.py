@@ -43,7 +43,7 @@ def consent_page(request: HttpRequest, asked: AuthorizationRequest) -> HttpRespo
     match request.POST.get("decision"):
         case "allow":
             _remember(asked, visitor.user)
-            return authorization.grant(asked, visitor.user, visitor.auth_time)
+            return authorization.grant(asked, visitor.user, visitor.auth_time, visitor.sid)
         case "deny":
             return authorization.refuse(asked, AccessDenied("The user refused."))
         case _:

@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from clients_admin.models import Client
+from idp.accounts import browser_sessions
 from idp.accounts.models import User
 
 SIGN_IN_PATH = "/sign-in"
@@ -41,10 +42,11 @@ def user_of(request: HttpRequest) -> User | None:
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """A signed-in user, and when they last proved who they are."""
+    """A signed-in user, when they last proved who they are, and the name of their session."""
 
     user: User
     auth_time: datetime
+    sid: str
 
 
 def visitor_for(request: HttpRequest, client: Client) -> Visitor | None:
@@ -54,4 +56,5 @@ def visitor_for(request: HttpRequest, client: Client) -> Visitor | None:
         return None
     if not client.ordered_login_services().filter(pk=user.login_service_id).exists():
         return None
-    return Visitor(user, datetime.fromtimestamp(request.session[_AUTH_TIME], UTC))
+    auth_time = datetime.fromtimestamp(request.session[_AUTH_TIME], UTC)
+    return Visitor(user, auth_time, browser_sessions.sid_of(request.session))
