@@ -76,8 +76,8 @@ def read_hint(encoded: str) -> Hint | None:
         )
     except jwt.InvalidTokenError:
         return None
-    # A gateway JWT is signed by us too, but it is no ID token: it has a client_id and a scope.
-    if not isinstance(claims["aud"], str) or "client_id" in claims:
+    # Gateway JWTs and logout tokens are signed by us too: they have a client_id, or events.
+    if not isinstance(claims["aud"], str) or {"client_id", "events"} & claims.keys():
         return None
     return Hint(claims["sub"], claims["aud"], claims.get("sid", ""))
 

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from functools import partial
 from http import HTTPStatus
 from itertools import groupby
 from typing import Any
@@ -34,7 +35,7 @@ PAUSES_SECONDS = (15, 60, 300, 1800, 7200, 21_600)
 MAX_ATTEMPTS = len(PAUSES_SECONDS) + 1
 KEPT = timedelta(days=1)
 
-# One client that does not answer holds up the others of its batch for so long.
+# One client that does not answer holds up the others for so long, once in a run.
 SECONDS_A_CLIENT = 5.0
 BATCH, THREADS = 64, 8
 # A batch is another worker's after this, where the one that took it has died.
@@ -75,8 +76,9 @@ def _start() -> None:
 def deliver() -> dict[str, int]:
     """Tells of all that is due; answers how often with which outcome."""
     counts: dict[str, int] = {}
+    away: dict[int, str] = {}
     while notices := _take(timezone.now()):
-        for notice, problem in _tell(notices):
+        for notice, problem in _tell(notices, away):
             outcome = _settle(notice, problem)
             counts[outcome] = counts.get(outcome, 0) + 1
     return counts
@@ -102,12 +104,16 @@ def _take(now: datetime) -> list[LogoutNotice]:
     return sorted(taken, key=lambda notice: notice.client_id)
 
 
-def _tell(notices: list[LogoutNotice]) -> list[tuple[LogoutNotice, str]]:
-    """Speaks to several clients at once; answers each notice and what went wrong with it."""
+def _tell(notices: list[LogoutNotice], away: dict[int, str]) -> list[tuple[LogoutNotice, str]]:
+    """Speaks to several clients at once; answers each notice and what went wrong with it.
+
+    One that cannot be reached is `away`, and is not tried again in this run.
+    """
     signed = [(notice, _form_of(notice)) for notice in notices]
     by_client = [list(group) for _, group in groupby(signed, lambda pair: pair[0].client_id)]
     with ThreadPoolExecutor(THREADS) as pool:
-        return [told for group in pool.map(_tell_client, by_client) for told in group]
+        groups = pool.map(partial(_tell_client, away), by_client)
+        return [told for group in groups for told in group]
 
 
 def _form_of(notice: LogoutNotice) -> bytes:
@@ -115,19 +121,19 @@ def _form_of(notice: LogoutNotice) -> bytes:
     return urlencode({"logout_token": token}).encode()
 
 
-def _tell_client(signed: list[tuple[LogoutNotice, bytes]]) -> list[tuple[LogoutNotice, str]]:
-    """One after the other; a client that cannot be reached is not tried for the rest. In a thread
-    without a database connection."""
+def _tell_client(
+    away: dict[int, str], signed: list[tuple[LogoutNotice, bytes]]
+) -> list[tuple[LogoutNotice, str]]:
+    """One notice after the other, in a thread without a database connection."""
     told: list[tuple[LogoutNotice, str]] = []
-    unreachable = ""
     for notice, form in signed:
-        problem = unreachable
-        if not unreachable:
+        if notice.client_id not in away:
             try:
-                problem = _post(notice.client.backchannel_logout_uri, form)
+                told.append((notice, _post(notice.client.backchannel_logout_uri, form)))
+                continue
             except outbound.Unreachable as error:
-                problem = unreachable = f"the address {error}"
-        told.append((notice, problem))
+                away[notice.client_id] = f"the address {error}"
+        told.append((notice, away[notice.client_id]))
     return told
 
 

@@ -304,6 +304,7 @@ def test_a_client_that_is_away_is_tried_once_and_holds_up_no_other(shopper, endp
         return real(url, *arguments, **options)
 
     monkeypatch.setattr(logout_notices.outbound, "post", count)
+    monkeypatch.setattr(logout_notices, "BATCH", 2)
     for _ in range(3):
         browser = Shopper()
         browser.tokens()

@@ -156,6 +156,7 @@ def test_a_code_with_pkce_gives_a_pair_and_a_genuine_id_token(
         "auth_time": claims["auth_time"],
         "nonce": login.nonce,
         "at_hash": claims["at_hash"],
+        "sid": claims["sid"],
     }
     assert began_at <= claims["auth_time"] <= claims["iat"] <= time.time() < claims["exp"]
 

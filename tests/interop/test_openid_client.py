@@ -85,6 +85,8 @@ def test_discovery_says_what_this_server_does(metadata: dict[str, Any], issuer: 
         "end_session_endpoint": f"{issuer}/oauth2/logout",
         "device_authorization_endpoint": f"{issuer}/oauth2/device_authorization",
         "jwks_uri": f"{issuer}/.well-known/jwks.json",
+        "backchannel_logout_supported": True,
+        "backchannel_logout_session_supported": True,
         "claims_parameter_supported": False,
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,
@@ -142,6 +144,7 @@ def test_a_login_from_discovery_to_sign_out(
         "auth_time": claims["auth_time"],
         "nonce": begun["nonce"],
         "at_hash": claims["at_hash"],
+        "sid": claims["sid"],
     }
 
     userinfo = party.ask(
