@@ -45,15 +45,15 @@ def logout(request: HttpRequest) -> HttpResponse:
     except ProtocolError as error:
         return bad_request_page(request, error)
     user = session.user_of(request)
-    if user is not None and not _is_about(asked, user, request):
+    if user is not None and not _is_about(asked, user, browser_sessions.sid_of(request.session)):
         # Section 2: "the OP … MUST ask the End-User whether to log out of the OP as well" where
         # the request may not come from whom it seems to.
         return authorization.redirect(add_params_to_uri(SIGN_OUT_PATH, list(parameters.items())))
     return _sign_out(request, asked)
 
 
-def _is_about(asked: LogoutRequest, user: User, request: HttpRequest) -> bool:
-    """Whether the client has shown that it knows who is signed in here.
+def _is_about(asked: LogoutRequest, user: User, sid: str) -> bool:
+    """Whether the client has shown that it knows this user, in this session.
 
     Section 4: "If the ID Token's sid Claim does not correspond to the RP's current session or a
     recent session at the OP, the OP SHOULD treat the logout request as suspect". So it is where the
@@ -61,7 +61,7 @@ def _is_about(asked: LogoutRequest, user: User, request: HttpRequest) -> bool:
     """
     if asked.hint is None or asked.hint.sub != user.sub:
         return False
-    if asked.hint.sid and asked.hint.sid != browser_sessions.sid_of(request.session):
+    if asked.hint.sid and asked.hint.sid != sid:
         return False
     named = asked.parameters.get("logout_hint", "")
     return not named or named in _names_of(user)
