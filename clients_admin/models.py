@@ -254,8 +254,23 @@ class Client(AbstractApplication):
         "JWKS URL",
         max_length=500,
         blank=True,
+        default="",
         db_default="",
         help_text="Where they are read, in place of a JWKS.",
+    )
+    backchannel_logout_uri = models.CharField(
+        "back-channel logout URI",
+        max_length=500,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Where the client is told that a user has signed out (a logout token, by POST).",
+    )
+    backchannel_logout_session_required = models.BooleanField(
+        "tell of each session",
+        default=False,
+        db_default=False,
+        help_text="Always name the session (sid), also where all sessions of a user end at once.",
     )
 
     known: Known | None = None
@@ -291,6 +306,10 @@ class Client(AbstractApplication):
                 errors["grant_types"] = [
                     f"A public client cannot have {', '.join(sorted(kept))}."
                 ]  # RFC 6749 section 4.4: "MUST only be used by confidential clients".
+        if self.backchannel_logout_uri and (
+            wrong_uri := certificates.problems_with_url(self.backchannel_logout_uri)
+        ):
+            errors["backchannel_logout_uri"] = [*wrong_uri]
         errors |= _problems_with_keys(self)
         if wrong := problems(self.flags) or _problems_with_names(self.flags):
             # The code of an error tells the table of flags which row it belongs to.

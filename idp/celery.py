@@ -34,6 +34,12 @@ app.conf.update(
             "task": "tokens.expire_proposals",
             "schedule": crontab(minute=47),
         },
+        # Those that a logout could not have told of at once.
+        "deliver logouts": {
+            "task": "tokens.deliver_logouts",
+            "schedule": crontab(),
+            "options": {"expires": 60},
+        },
         "enforce token caps": {
             "task": "tokens.enforce_caps",
             "schedule": crontab(),

@@ -399,6 +399,15 @@ class Environment(BaseSettings):
             default=(),
         )
     )
+    logout_allowed_networks: Annotated[tuple[Network, ...], BeforeValidator(_parse_networks)] = (
+        _setting(
+            "Network",
+            "list of networks",
+            "Networks that are not public and may all the same be told of logouts (back-channel "
+            "logout URIs of clients); by plain http in 127.0.0.0/8 and ::1 alone.",
+            default=(),
+        )
+    )
     admin_login_services: Annotated[tuple[str, ...], BeforeValidator(_items)] = _setting(
         "Network",
         "list of names",

@@ -73,6 +73,12 @@ REVOCATIONS = Counter(
     ["client", "kind"],
 )
 
+BACKCHANNEL_LOGOUTS = Counter(
+    "idp_backchannel_logouts_total",
+    "Logout tokens sent to clients, by outcome: delivered, failed (tried again later) or given_up.",
+    ["client", "outcome"],
+)
+
 # --- Secrets that get out, and what is about to end ----------------------------------------------
 
 EXPOSED_CREDENTIALS = Counter(

@@ -27,6 +27,7 @@ TRUSTED_PROXIES = env.trusted_proxies
 BLOCKING = env.blocking
 USER_FAILURES = env.user_failures
 JWKS_ALLOWED_NETWORKS = env.jwks_allowed_networks
+LOGOUT_ALLOWED_NETWORKS = env.logout_allowed_networks
 INTROSPECTION_CACHE_SECONDS = env.introspection_cache_seconds
 AUDIT_LOG = env.audit_log == "on"
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+APACHE_OPENID = "/usr/lib/apache2/modules/mod_auth_openidc.so"
 NGINX_JAVASCRIPT = "/usr/lib/nginx/modules/ngx_http_js_module.so"
 
 # Program (or the file of a module), Debian package, which tests need it.
@@ -13,6 +14,8 @@ NEEDS = [
     ("chromium", "chromium", "tests/browser"),
     ("node", "nodejs", "tests/interop"),
     ("npm", "npm", "tests/interop"),
+    ("apache2", "apache2-bin", "tests/interop"),
+    (APACHE_OPENID, "libapache2-mod-auth-openidc", "tests/interop"),
     ("nginx", "nginx", "tests/test_gateway_nginx.py"),
     ("slapd", "slapd", "tests/login_services"),
     ("mariadbd", "mariadb-server-core", "tests/login_services"),

@@ -20,7 +20,7 @@ from idp.audit.tags import Tag
 from idp.blocking.models import Block, FailedAttempt
 from idp.expiry_warnings import ExpiryWarning, is_first
 from idp.partitioning.partitions import CLOCK_MARGIN
-from idp.partitioning.tables import PartitionedTable
+from idp.partitioning.tables import PartitionedTable, first_id
 from idp.spent_assertions import LEEWAY, SpentAssertion, spend
 from idp.tallies.models import Tally
 from tests.configuration import account, batch
@@ -33,8 +33,10 @@ from tokens.models import (
     AccessToken,
     AuthorizationCode,
     DeviceAuthorization,
+    LogoutNotice,
     PushedAuthorizationRequest,
     RefreshToken,
+    SessionLogin,
 )
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("partition_lists")]
@@ -100,6 +102,21 @@ def device() -> tuple[type[Model], datetime]:
 def pushed_request() -> tuple[type[Model], datetime]:
     pushed.push(batch(), {"client_id": "batch"}, None, NOON)
     return PushedAuthorizationRequest, NOON + timedelta(seconds=pushed.LIFETIME_SECONDS)
+
+
+def session_login() -> tuple[type[Model], datetime]:
+    day = AUTHORIZATION_CODES.bucket_of(NOON)
+    user = account("john").login_service.users.create(external_id="john")
+    SessionLogin.objects.create(
+        family=first_id(day + 1) - 1, sid="s", user=user, client=batch(), is_offline=False
+    )
+    return SessionLogin, AUTHORIZATION_CODES.ends_at(day) + 7 * DAY
+
+
+def logout_notice() -> tuple[type[Model], datetime]:
+    user = account("joan").login_service.users.create(external_id="joan")
+    LogoutNotice.objects.create(client=batch(), user=user, ended_at=NOON, due_at=NOON)
+    return LogoutNotice, NOON + DAY
 
 
 def audit_event() -> tuple[type[Model], datetime]:
@@ -184,6 +201,8 @@ BUILDERS: tuple[Callable[[], tuple[type[Model], datetime]], ...] = (
     authorization_code,
     device,
     pushed_request,
+    session_login,
+    logout_notice,
     audit_event,
     session,
     admin_log_entry,

@@ -252,7 +252,9 @@ def scope_of(case: str) -> str:
 def parts(encoded: str) -> tuple[dict, dict]:
     """Header and claims, without what ties them to one request and one access token."""
     claims = jwt.decode(encoded, options={"verify_signature": False})
-    left_out = {name: claims.pop(name) for name in ("jti", "at_hash", "nonce") if name in claims}
+    left_out = {
+        name: claims.pop(name) for name in ("jti", "at_hash", "nonce", "sid") if name in claims
+    }
     assert left_out
     return jwt.get_unverified_header(encoded), claims
 

@@ -672,8 +672,9 @@ def test_statements_of_a_code_exchange(house: House, django_assert_num_queries: 
         redirect_uri="https://shop.example/callback",
         code_verifier=verifier,
     )
-    # BEGIN, the code, its user, the family, the use of the code, the event, two tokens, COMMIT.
-    with django_assert_num_queries(9):
+    # BEGIN, the code, its user, the consent, the family, the use of the code, the event, two
+    # tokens, COMMIT.
+    with django_assert_num_queries(10):
         status, _, body = django_answer(request)
     assert status == "200 OK", body
 

@@ -68,6 +68,7 @@ def test_the_names_that_dashboards_rely_on_stay():
         "idp_grant_refusals_total": ("client", "grant"),
         "idp_evictions_total": ("client", "kind"),
         "idp_revocations_total": ("client", "kind"),
+        "idp_backchannel_logouts_total": ("client", "outcome"),
         "idp_exposed_credentials_total": ("parameter",),
         "idp_expiry_timestamp_seconds": ("kind", "name"),
         "idp_logins_total": ("service", "outcome"),

@@ -431,7 +431,7 @@ def test_a_token_that_is_ended_while_its_row_moves_is_gone(long_ago):
     with transaction.atomic():
         partitions.make_ahead(ACCESS_TOKENS, long_ago)
         ended = start_and_await_a_lock(
-            lambda: access_tokens.delete_of_family(long_ago, token.user_id, token.client_id, 0)
+            lambda: access_tokens.delete_of_families(long_ago, token.user_id, token.client_id, [0])
         )
     assert ended.result(timeout=60) == [token.pk]
     assert partition_of(token) is None

@@ -13,12 +13,13 @@ class TokensConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from idp.signals import password_changed, user_blocked
-        from tokens import blocked_users
+        from idp.signals import password_changed, sessions_ended, user_blocked
+        from tokens import blocked_users, session_logins
 
         post_migrate.connect(_prepare, sender=self)
         for signal in (user_blocked, password_changed):
             signal.connect(blocked_users.hear, dispatch_uid="tokens.blocked_users")
+        sessions_ended.connect(session_logins.hear, dispatch_uid="tokens.session_logins")
 
 
 def _prepare(**_: Any) -> None:

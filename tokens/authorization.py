@@ -16,11 +16,11 @@ from oauthlib.oauth2 import FatalClientError, OAuth2Error
 
 from branding.models import Brand
 from clients_admin.models import Client
-from idp.accounts.assurance import Methods
 from idp.accounts.models import User
 from tokens import claims_request, pushed, scopes
 from tokens.claims_request import ClaimsRequest
 from tokens.errors import InvalidRequestURI
+from tokens.interaction.session import Visitor
 from tokens.models import PushedAuthorizationRequest
 from tokens.server import server
 from tokens.wire import Parameters
@@ -205,17 +205,13 @@ def _validated(parameters: Parameters, *, is_pushed: bool = False, hinted_sub: s
 
 
 def grant(
-    request: AuthorizationRequest,
-    user: User,
-    auth_time: datetime,
-    amr: Methods,
-    *,
-    scope: str | None = None,
+    request: AuthorizationRequest, visitor: Visitor, *, scope: str | None = None
 ) -> HttpResponse:
     """Sends the user back with a code. What a user consented to is frozen: to `scope`, what they
     have chosen of it, or else to all that was asked for."""
     oauth, client = request.oauth, request.client
-    oauth.user, oauth.auth_time, oauth.amr = user, auth_time, amr
+    oauth.user, oauth.auth_time, oauth.amr = visitor.user, visitor.auth_time, visitor.amr
+    oauth.sid = visitor.sid
     oauth.stored_scope = scope or scopes.as_granted(client, request.scope)
     oauth.granted_claims = claims_request.granted(
         client,

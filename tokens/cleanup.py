@@ -22,13 +22,18 @@ from idp.audit.record import known as known_of_audit
 from idp.blocking.models import LONGEST_WINDOW, Block, FailedAttempt
 from idp.expiry_warnings import ExpiryWarning
 from idp.partitioning import partitions
-from idp.partitioning.tables import PartitionedTable
+from idp.partitioning.tables import PartitionedTable, first_id
 from idp.spent_assertions import SpentAssertion
 from idp.tallies.models import Tally
-from tokens import rows
+from tokens import logout_notices, rows
 from tokens.identifiers import ACCESS_TOKENS, AUTHORIZATION_CODES, REFRESH_TOKENS, TOKEN_TABLES
 from tokens.keys.models import SigningKey
-from tokens.models import DeviceAuthorization, PushedAuthorizationRequest
+from tokens.models import (
+    DeviceAuthorization,
+    LogoutNotice,
+    PushedAuthorizationRequest,
+    SessionLogin,
+)
 
 log = logging.getLogger(__name__)
 
@@ -117,10 +122,17 @@ def _rows_of(
     return model._meta.db_table, Rule(keeps, partial(delete, model, dead))
 
 
+def first_code_of_day(moment: datetime) -> int:
+    """The key of what belongs to a code begins with the day, as that of the code does."""
+    return first_id(AUTHORIZATION_CODES.bucket_of(moment))
+
+
 BLOCKS_KEPT = timedelta(days=90)
 SECRETS_KEPT = timedelta(days=90)
 TALLIES_KEPT = timedelta(days=40)
 KEYS_KEPT = timedelta(days=365)
+# A browser session lasts for twelve hours from its last sign-in on.
+SESSION_LOGINS_KEPT = timedelta(days=7)
 PROPOSALS_KEPT = timedelta(days=365)
 # From the warning on, not from the end: what has ended and stays is warned of once a year.
 WARNINGS_KEPT = timedelta(days=365)
@@ -137,6 +149,10 @@ RULES: dict[str, Rule] = dict([
     _rows_of(DeviceAuthorization, "until they expire", lambda now: Q(expires_at__lte=now)),
     _rows_of(PushedAuthorizationRequest, "until they expire",
              lambda now: Q(expires_at__lte=now)),
+    _rows_of(SessionLogin, "a week after the day of the login",
+             lambda now: Q(pk__lt=first_code_of_day(now - SESSION_LOGINS_KEPT))),
+    (LogoutNotice._meta.db_table,
+     Rule("a day after the logout; then they are given up", logout_notices.give_up_overdue)),
     _rows_of(ClientSecret, "90 days after their end",
              lambda now: Q(expires_at__lte=now - SECRETS_KEPT)),
     _rows_of(Proposal, "a year after they were closed, with approvals and comments",

@@ -29,6 +29,9 @@ def of(
         auth_time=pair.auth_time,
         amr=pair.amr,
     )
+    if pair.sid:
+        # OpenID Connect Back-Channel Logout 1.0 section 2.1: by what logout tokens will name it.
+        said["sid"] = pair.sid
     said["at_hash"] = _half_hash(access_token)
     if nonce:
         said["nonce"] = nonce
@@ -60,10 +63,11 @@ def require_signer(client: Client) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """Whom a genuine ID token was about, and for which client it was made."""
+    """Whom a genuine ID token was about, for which client it was made, and in which session."""
 
     sub: str
     client_id: str
+    sid: str
 
 
 def read_hint(encoded: str) -> Hint | None:
@@ -86,10 +90,10 @@ def read_hint(encoded: str) -> Hint | None:
         )
     except jwt.InvalidTokenError:
         return None
-    # A gateway JWT is signed by us too, but it is no ID token: it has a client_id and a scope.
-    if not isinstance(claims["aud"], str) or "client_id" in claims:
+    # Gateway JWTs and logout tokens are signed by us too: they have a client_id, or events.
+    if not isinstance(claims["aud"], str) or {"client_id", "events"} & claims.keys():
         return None
-    return Hint(claims["sub"], claims["aud"])
+    return Hint(claims["sub"], claims["aud"], claims.get("sid", ""))
 
 
 def _half_hash(access_token: str) -> str:

@@ -1,5 +1,6 @@
 """The one writer of tokens: access tokens, refresh tokens and authorization codes."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -38,6 +39,10 @@ refresh_tokens = Rows(REFRESH_TOKENS, RefreshToken)
 authorization_codes = Rows(AUTHORIZATION_CODES, AuthorizationCode)
 
 
+# What a refresh token keeps of its browser session, in its column `extra`.
+_SID = "sid"
+
+
 @cache
 def _format() -> TokenFormat:
     return TokenFormat(settings.TOKEN_KEYS)
@@ -67,7 +72,8 @@ class Login:
 
     `amr` is how the user has proved who they are, as far as we have seen it. Where `auth_time` is
     essential, the application asked for a sign-in no older than it said: its tokens are then new
-    ones, which say so. `extra` is the rest that all its tokens keep.
+    ones, which say so. `sid` is that of the browser session, if there is one: ID tokens say it, and
+    refresh tokens keep it for them. `extra` is the rest that all its tokens keep.
     """
 
     client: Client
@@ -78,12 +84,17 @@ class Login:
     auth_time_is_essential: bool = False
     extra: dict[str, Any] | None = None
     amr: Methods = ()
+    sid: str = ""
 
     @property
     def kept(self) -> dict[str, Any] | None:
         """What the rows of its tokens say beside their columns."""
-        said = {**(self.extra or {}), **({"amr": list(self.amr)} if self.amr else {})}
-        return said or None
+        return (self.extra or {}) | ({"amr": list(self.amr)} if self.amr else {}) or None
+
+    @property
+    def kept_to_refresh(self) -> dict[str, Any] | None:
+        """The same of its refresh tokens: an access token says nothing of the session."""
+        return (self.kept or {}) | ({_SID: self.sid} if self.sid else {}) or None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +119,7 @@ class Pair:
     refresh_token: RefreshToken | None
     auth_time: datetime
     sub: str
+    sid: str = ""
 
     @property
     def amr(self) -> Methods:
@@ -121,6 +133,14 @@ def lock_family(family: int) -> None:
     family while it ends.
     """
     statements.transaction_cursor().execute("SELECT pg_advisory_xact_lock(%s)", [family])
+
+
+def lock_families(families: Iterable[int]) -> None:
+    """The same for several, in the order in which everybody takes them."""
+    statements.transaction_cursor().execute(
+        "SELECT pg_advisory_xact_lock(family) FROM unnest(%s::bigint[]) AS family",
+        [sorted(families)],
+    )
 
 
 def try_lock_family(family: int) -> bool:
@@ -214,24 +234,27 @@ def first_pair(login: Login, now: datetime, event: Event = FAMILY_ISSUED) -> Pai
         "family": login.family,
         "scope": login.scope,
         "auth_time": login.auth_time,
-        "extra": login.kept,
     }
     has_refresh_token = client.allows_grant_type(GrantType.REFRESH_TOKEN)
     expiries = policy.first_expiries(flags, now, has_refresh_token=has_refresh_token)
     refresh_token = None
     if expiries.refresh_token:
         refresh_token = refresh_tokens.insert(
-            expires_at=expiries.refresh_token, issued_at=now, login_at=now, **columns
+            expires_at=expiries.refresh_token,
+            issued_at=now,
+            login_at=now,
+            extra=login.kept_to_refresh,
+            **columns,
         )
     access_token = _access_token(
         client,
         now,
         expiries.access_token,
-        columns,
+        columns | {"extra": login.kept},
         family_ends_at=expiries.login,
         may_reuse=not login.auth_time_is_essential,
     )
-    return Pair(access_token, refresh_token, login.auth_time, login.user.sub)
+    return Pair(access_token, refresh_token, login.auth_time, login.user.sub, login.sid)
 
 
 def next_pair(client: Client, old: RefreshToken, scope: str, now: datetime) -> Pair:
@@ -241,7 +264,7 @@ def next_pair(client: Client, old: RefreshToken, scope: str, now: datetime) -> P
     """
     flags = client.effective_flags
     if flags.refresh_rotation == "keep":
-        return Pair(_access_token_of(client, old, scope, now), old, old.auth_time, old.user.sub)
+        return _pair(_access_token_of(client, old, scope, now), old, old.user.sub)
     successor = refresh_tokens.insert(
         expires_at=policy.refresh_token_expires_at(
             flags, now, login_at=old.login_at, predecessor_expires_at=old.expires_at
@@ -255,7 +278,7 @@ def next_pair(client: Client, old: RefreshToken, scope: str, now: datetime) -> P
     refresh_tokens.update(
         old, rotated_at=now, successor=successor.pk, successor_access_token=access_token.pk
     )
-    return Pair(access_token, successor, old.auth_time, old.user.sub)
+    return _pair(access_token, successor, old.user.sub)
 
 
 def rotated_pair(client: Client, reference: Reference, now: datetime) -> Pair | None:
@@ -282,8 +305,7 @@ def rotated_pair(client: Client, reference: Reference, now: datetime) -> Pair | 
     if rotated is None:
         return None
     metrics.count(metrics.ACCESS_TOKENS, client=client.client_id, how="new")
-    successor = rotated.refresh_token
-    return Pair(rotated.access_token, successor, successor.auth_time, rotated.sub)
+    return _pair(rotated.access_token, rotated.refresh_token, rotated.sub)
 
 
 def _expiries_after(flags: ClientFlags, old: RefreshToken, now: datetime) -> rotation.Expiries:
@@ -312,7 +334,12 @@ def repeated_pair(client: Client, old: RefreshToken, scope: str, now: datetime) 
     if access_token is None or access_token.expires_at <= now:
         access_token = _access_token_of(client, successor, scope, now)
         refresh_tokens.update(old, successor_access_token=access_token.pk)
-    return Pair(access_token, successor, old.auth_time, old.user.sub)
+    return _pair(access_token, successor, old.user.sub)
+
+
+def _pair(access_token: AccessToken, refresh_token: RefreshToken, sub: str) -> Pair:
+    sid = (refresh_token.extra or {}).get(_SID, "")
+    return Pair(access_token, refresh_token, refresh_token.auth_time, sub, sid)
 
 
 def _access_token_of(
@@ -324,7 +351,9 @@ def _access_token_of(
         flags, login_at=member.login_at, refresh_token_expires_at=member.expires_at
     )
     expires_at = policy.access_token_expires_at(flags, now, family_ends_at=family_ends_at)
-    columns = {**_columns_of(member, scope), "extra": member.extra}
+    # Not the session: an access token says nothing of it, and may be shared by several.
+    extra = {name: value for name, value in (member.extra or {}).items() if name != _SID}
+    columns = {**_columns_of(member, scope), "extra": extra or None}
     return _access_token(client, now, expires_at, columns, family_ends_at=family_ends_at)
 
 

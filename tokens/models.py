@@ -21,8 +21,10 @@ __all__ = [
     "DeviceAuthorization",
     "DeviceGrant",
     "IDToken",
+    "LogoutNotice",
     "PushedAuthorizationRequest",
     "RefreshToken",
+    "SessionLogin",
     "SigningKey",
     "Watermark",
 ]
@@ -108,6 +110,7 @@ class AuthorizationCode(TokenRow):
     auth_time = models.DateTimeField()
     auth_time_is_essential = models.BooleanField(default=False, db_default=False)
     amr = models.JSONField(null=True)
+    sid = models.CharField(max_length=32, default="", db_default="")
     used_at = models.DateTimeField(null=True)
     extra = models.JSONField(null=True)
 
@@ -130,6 +133,42 @@ class PushedAuthorizationRequest(models.Model):
 
     def __str__(self) -> str:
         return f"request of {self.client}"
+
+
+class SessionLogin(models.Model):
+    """A login at a client, in a browser session, from its authorization code on.
+
+    Its `family` is the code's id. The row goes when the session ends; one that is offline keeps its
+    tokens then (OpenID Connect Core 1.0 section 11). Written by `session_logins` alone.
+    """
+
+    family = models.BigIntegerField(primary_key=True)
+    sid = models.CharField(max_length=32, db_index=True)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    client = _reference_to(settings.OAUTH2_PROVIDER_APPLICATION_MODEL)
+    is_offline = models.BooleanField()
+
+    def __str__(self) -> str:
+        return f"login {self.family} of user {self.user_id}"
+
+
+class LogoutNotice(models.Model):
+    """A logout that a client has not been told of yet; of all sessions where there is no `sid`.
+
+    It goes when the client has taken it, or is given up. Written by `logout_notices` alone.
+    """
+
+    client = models.ForeignKey(
+        settings.OAUTH2_PROVIDER_APPLICATION_MODEL, on_delete=models.CASCADE, related_name="+"
+    )
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    sid = models.CharField(max_length=32, blank=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    ended_at = models.DateTimeField()
+    due_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"logout of user {self.user_id} at {self.client}"
 
 
 class DeviceAuthorization(models.Model):

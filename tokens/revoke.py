@@ -1,6 +1,6 @@
 """The one ender of tokens: revocation of one token, of a family, or of all that a user has."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +13,7 @@ from idp.audit.tags import Tag
 from idp.database.changes import tell
 from idp.partitioning.tables import first_id
 from tokens.identifiers import mark_of_token
-from tokens.issue import access_tokens, lock_family, refresh_tokens
+from tokens.issue import access_tokens, lock_families, refresh_tokens
 from tokens.models import AccessToken, AuthorizationCode, RefreshToken
 from tokens.rows import Rows
 
@@ -42,13 +42,16 @@ def login(
     Access tokens that several logins share (`issue` has taken them out of their family) go with
     the first of these. Without a key these go alone, with those that belong to no login at all.
     """
-    now = now or timezone.now()
+    return logins(user_id, client, [] if key is None else [key], because, now or timezone.now())
+
+
+def logins(user_id: int, client: Client, keys: Collection[int], because: Tag, now: datetime) -> int:
+    """The same of several logins of a user at a client, in as many statements."""
     with transaction.atomic():
-        if key is not None:
-            lock_family(key)
-        ended = access_tokens.delete_of_family(now, user_id, client.pk, key)
+        lock_families(keys)
+        ended = access_tokens.delete_of_families(now, user_id, client.pk, keys)
         tell_of_ended(ended)
-        rows = len(ended) + len(refresh_tokens.delete_of_family(now, user_id, client.pk, key))
+        rows = len(ended) + len(refresh_tokens.delete_of_families(now, user_id, client.pk, keys))
         record(because, client_id=client.client_id, user_id=user_id, at=now, rows=rows)
     return rows
 
@@ -65,8 +68,7 @@ def all_of(user_id: int, now: datetime, client: Client | None = None) -> int:
         whose, values = f"{whose} AND client_id = %s", [user_id, client.pk]
     with transaction.atomic():
         families = {family for rows in _BOTH for family in _families(rows, whose, values, now)}
-        for family_id in sorted(families):
-            lock_family(family_id)
+        lock_families(families)
         ended = _delete(access_tokens, whose, values, now)
         tell_of_ended(ended)
         return len(ended) + len(_delete(refresh_tokens, whose, values, now))

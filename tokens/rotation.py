@@ -38,9 +38,11 @@ class Rotated:
     sub: str
 
 
-# What both successors take over from the old token.
-_INHERITED = ("client_id", "user_id", "family", "scope", "auth_time", "extra")
+# What both successors take over from the old token. Of its rest (`extra`) the access token gets
+# all but the session.
+_INHERITED = ("client_id", "user_id", "family", "scope", "auth_time")
 _COLUMNS = ", ".join(_INHERITED)
+_REST_OF_ACCESS = "nullif(t.extra - 'sid', '{}'::jsonb)"
 
 
 def rotate(
@@ -77,10 +79,8 @@ def rotate(
     found = cursor.fetchone()
     if found is None:
         return None
-    access_id, refresh_id, sub, login_at, *inherited = found
+    access_id, refresh_id, sub, login_at, access_rest, refresh_rest, *inherited = found
     columns: dict[str, Any] = dict(zip(_INHERITED, inherited, strict=True)) | {"issued_at": now}
-    if isinstance(columns["extra"], str):  # Django has its connections answer JSON as text.
-        columns["extra"] = json.loads(columns["extra"])
     return Rotated(
         made(
             AccessToken,
@@ -88,6 +88,7 @@ def rotate(
                 "id": access_id,
                 "nonce": nonces["access_nonce"],
                 "expires_at": expiries.access_token,
+                "extra": _loaded(access_rest),
                 **columns,
             },
         ),
@@ -98,11 +99,18 @@ def rotate(
                 "nonce": nonces["refresh_nonce"],
                 "expires_at": expiries.refresh_token,
                 "login_at": login_at,
+                "extra": _loaded(refresh_rest),
                 **columns,
             },
         ),
         sub,
     )
+
+
+def _loaded(value: str | dict[str, Any] | None) -> dict[str, Any] | None:
+    """JSON as Django's connections leave it, or as the fast lane's have read it."""
+    loaded: dict[str, Any] | None = json.loads(value) if isinstance(value, str) else value
+    return loaded
 
 
 @lru_cache(maxsize=128)
@@ -125,16 +133,17 @@ def _sql(old: str, new: str, access: str) -> str:
             SET rotated_at = %(now)s, successor = ids.refresh, successor_access_token = ids.access
             FROM old, ids WHERE t.id = old.id AND t.rotated_at IS NULL
             RETURNING ids.access, ids.refresh, old.sub, t.login_at,
+                      {_REST_OF_ACCESS} AS rest, t.extra,
                       {", ".join(f"t.{name}" for name in _INHERITED)}
         ), new_refresh AS (
-            INSERT INTO {new} (id, nonce, issued_at, expires_at, login_at, {_COLUMNS})
+            INSERT INTO {new} (id, nonce, issued_at, expires_at, login_at, extra, {_COLUMNS})
             SELECT refresh, %(refresh_nonce)s::bigint, %(now)s::timestamptz,
-                   %(refresh_end)s::timestamptz, login_at, {_COLUMNS}
+                   %(refresh_end)s::timestamptz, login_at, extra, {_COLUMNS}
             FROM rotated
         ), new_access AS (
-            INSERT INTO {access} (id, nonce, issued_at, expires_at, {_COLUMNS})
+            INSERT INTO {access} (id, nonce, issued_at, expires_at, extra, {_COLUMNS})
             SELECT access, %(access_nonce)s::bigint, %(now)s::timestamptz,
-                   %(access_end)s::timestamptz, {_COLUMNS}
+                   %(access_end)s::timestamptz, rest, {_COLUMNS}
             FROM rotated
         )
         SELECT * FROM rotated

@@ -4,7 +4,7 @@ Naming the partition spares the planner the search for it (decision 0002), and r
 on the parent, so that partitions come and go unnoticed.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from functools import cache, lru_cache
 from itertools import groupby
@@ -149,17 +149,17 @@ class Rows[Row: TokenRow]:
             deleted |= {row_id for (row_id,) in cursor.fetchall()}
         return deleted
 
-    def delete_of_family(
-        self, now: datetime, user_id: int, client_id: int, family: int | None
+    def delete_of_families(
+        self, now: datetime, user_id: int, client_id: int, families: Collection[int]
     ) -> list[int]:
-        """Deletes a family's rows that can still be alive, and with them what it shares; of no
-        family only these. Answers their ids."""
+        """Deletes the rows of families that can still be alive, and with them what they share; of
+        no family only these. Answers their ids."""
         cursor = statements.transaction_cursor()
         cursor.execute(
             f"DELETE FROM {self.table.name} "  # noqa: S608 - our own names
             "WHERE user_id = %s AND client_id = %s AND id >= %s "
-            "AND (family = %s OR family IS NULL) RETURNING id",
-            [user_id, client_id, first_id(self.table.bucket_of(now)), family],
+            "AND (family = ANY (%s) OR family IS NULL) RETURNING id",
+            [user_id, client_id, first_id(self.table.bucket_of(now)), list(families)],
         )
         return [row_id for (row_id,) in cursor.fetchall()]
 

@@ -3,7 +3,7 @@
 from clients_admin import expiry
 from clients_admin.proposals import life as proposals
 from idp.jobs import job
-from tokens import caps, cleanup
+from tokens import caps, cleanup, logout_notices
 from tokens.keys import resealing, rotation
 
 
@@ -35,6 +35,11 @@ def warn_of_expiry() -> str:
 @job("tokens.expire_proposals")
 def expire_proposals() -> str:
     return f"{proposals.expire()} expired"
+
+
+@job(logout_notices.TASK)
+def deliver_logouts() -> str:
+    return _counted(logout_notices.deliver())
 
 
 def _counted(counts: dict[str, int]) -> str:

@@ -63,6 +63,8 @@ class ClientForm(forms.ModelForm):
             "grant_types",
             "redirect_uris",
             "post_logout_redirect_uris",
+            "backchannel_logout_uri",
+            "backchannel_logout_session_required",
             "scopes",
             "scope_groups",
             "brand",

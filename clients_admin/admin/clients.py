@@ -137,7 +137,13 @@ class ClientAdmin(ProposingAdmin, WithAddedPages):
             "Grants and redirects",
             {
                 "classes": ["tab"],
-                "fields": ["grant_types", "redirect_uris", "post_logout_redirect_uris"],
+                "fields": [
+                    "grant_types",
+                    "redirect_uris",
+                    "post_logout_redirect_uris",
+                    "backchannel_logout_uri",
+                    "backchannel_logout_session_required",
+                ],
             },
         ),
         ("Scopes and groups", {"classes": ["tab"], "fields": ["scopes", "scope_groups"]}),

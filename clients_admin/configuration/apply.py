@@ -39,6 +39,8 @@ CLIENT_FIELDS = (
     "description",
     "client_type",
     "grant_types",
+    "backchannel_logout_uri",
+    "backchannel_logout_session_required",
     "jwks",
     "jwks_url",
     "flags",

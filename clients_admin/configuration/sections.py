@@ -129,6 +129,8 @@ CLIENT = (
     Key("grant_types", values.grant_types, []),
     Key("redirect_uris", values.redirect_uris, []),
     Key("post_logout_redirect_uris", values.redirect_uris, []),
+    Key("backchannel_logout_uri", values.text),
+    Key("backchannel_logout_session_required", values.switch, False),
     Key("allowed_origins", values.origins, []),
     Key("scopes", values.names, []),
     Key("scope_groups", values.names, []),

@@ -165,6 +165,8 @@ def client(row: Client) -> dict[str, Any]:
         "grant_types": sorted(row.grant_types),
         "redirect_uris": row.redirect_uris.split(),
         "post_logout_redirect_uris": row.post_logout_redirect_uris.split(),
+        "backchannel_logout_uri": row.backchannel_logout_uri,
+        "backchannel_logout_session_required": row.backchannel_logout_session_required,
         "allowed_origins": row.allowed_origins.split(),
         "scopes": sorted(scope.name for scope in row.scopes.all()),
         "scope_groups": sorted(group.name for group in row.scope_groups.all()),

@@ -1,12 +1,17 @@
 """The browser sessions of users: told of when they begin and end, whoever begins and ends them, our
 pages or the admin (receivers of Django's signals); listed for their user, and ended by them.
+
+A session has a `sid`, by which clients know it. It says nothing of the session's key.
 """
 
+import secrets
 from datetime import datetime, timedelta
 from ipaddress import ip_address
 from typing import Any
 
 from django.contrib.auth.signals import user_logged_in, user_logged_out
+from django.contrib.sessions.backends.base import SessionBase
+from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.http import HttpRequest
@@ -17,6 +22,9 @@ from idp.accounts.models import BrowserSession, User, new_subject
 from idp.audit.details import clean_text, without_secrets
 from idp.audit.record import record
 from idp.audit.tags import Tag
+from idp.signals import sessions_ended
+
+_SID = "sid"
 
 # A user has few browsers; whoever has more sees the newest, and can end all.
 MAX_SHOWN = 50
@@ -54,21 +62,25 @@ def is_of(row: BrowserSession, request: HttpRequest) -> bool:
 
 def revoke(user: User, row_id: int) -> bool:
     """Ends one session of this user; False where they have no such one."""
+    rows = BrowserSession.objects.filter(user=user, pk=row_id)
     with transaction.atomic():
-        row = BrowserSession.objects.select_for_update().filter(user=user, pk=row_id).first()
+        row = rows.select_related("session").first()
         if row is None:
             return False
+        # What hangs on the session goes first, then its row: the order of whoever signs out.
+        sessions_ended.send(User, user=user, sid=sid_of(SessionStore(row.session_id)))
         Session.objects.filter(pk=row.session_id).delete()
         record(Tag.ACCOUNTS_SESSION_REVOKED, user_id=user.pk, begun_at=row.begun_at.isoformat())
     return True
 
 
-def revoke_all(user: User) -> None:
+def revoke_all(user: User, kept: SessionBase) -> None:
     """Ends every session of a user by their own wish, here and in the admin; the caller keeps the
-    one in which they asked for it."""
+    one in which they asked for it, under a new key."""
     with transaction.atomic():
         User.objects.filter(pk=user.pk).update(sessions_salt=new_subject())
         record(Tag.ACCOUNTS_OTHER_SESSIONS_REVOKED, user_id=user.pk)
+        sessions_ended.send(User, user=user, sid=None, kept=sid_of(kept))
 
 
 def end_all(user: User) -> None:
@@ -76,6 +88,12 @@ def end_all(user: User) -> None:
     with transaction.atomic():
         User.objects.filter(pk=user.pk).update(sessions_salt=new_subject())
         record(Tag.ACCOUNTS_SESSIONS_ENDED, user_id=user.pk)
+        sessions_ended.send(User, user=user, sid=None)
+
+
+def sid_of(session: SessionBase) -> str:
+    """What clients know a session by; empty for one of a release that named none."""
+    return str(session.get(_SID, ""))
 
 
 # --- Their rows -----------------------------------------------------------------------------------
@@ -118,6 +136,8 @@ def _begun(request: HttpRequest, user: User, **_: Any) -> None:
 
     Where that fails nobody is signed in: the answer of an outage must not save it after all.
     """
+    # One who signs in again goes on with their session; Django gives others a new one.
+    request.session.setdefault(_SID, secrets.token_urlsafe(16))
     try:
         with transaction.atomic():
             request.session.save()
@@ -128,7 +148,8 @@ def _begun(request: HttpRequest, user: User, **_: Any) -> None:
         raise
 
 
-def _ended(user: User | None, **_: Any) -> None:
+def _ended(request: HttpRequest, user: User | None, **_: Any) -> None:
     """Before Django deletes the session, in the transaction of whoever signs the user out."""
     if user is not None:
         record(Tag.ACCOUNTS_SESSION_ENDED, user_id=user.pk)
+        sessions_ended.send(User, user=user, sid=sid_of(request.session))

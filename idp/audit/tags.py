@@ -87,6 +87,18 @@ class Tag(StrEnum):
         "tokens:family:issued",
         "A client got the first tokens of a login.",
     )
+    TOKENS_FAMILY_SIGNED_OUT = (
+        "tokens:family:signed_out",
+        "A user signed out, which ended a login that does not outlive its browser session.",
+    )
+    TOKENS_LOGOUT_DELIVERED = (
+        "tokens:logout:delivered",
+        "A client took the logout token of a user.",
+    )
+    TOKENS_LOGOUT_GIVEN_UP = (
+        "tokens:logout:given_up",
+        "A client could not be told that a user had signed out, and is not told any more.",
+    )
     BRANDING_BRAND_CHANGED = (
         "branding:brand:changed",
         "A brand was made, changed or deleted.",

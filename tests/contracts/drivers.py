@@ -52,7 +52,7 @@ from tests.configuration import (
     shop,
 )
 from tests.passwords.journey import CHANGE, NEW, RESET, follow, set_new
-from tokens import caps, devices
+from tokens import caps, devices, logout_notices
 from tokens.api.rights import WRITE
 from tokens.interaction.session import Visitor
 from tokens.keys.models import SigningKey
@@ -129,7 +129,7 @@ def _unblock() -> Change:
 
 
 def _sign_out() -> Change:
-    shop()
+    shop(backchannel_logout_uri="https://shop.example/backchannel")
     account()
     shopper = Shopper()
     shopper.code()
@@ -157,6 +157,13 @@ def _one_signed_out() -> Change:
     shopper = _two_accounts()
     page = f"/select-account?{urlencode(shopper.request())}"
     return lambda: shopper.browser.post(page, {"sign_out": shopper.sub()})
+
+
+def _logout_told() -> Change:
+    """What is written once the client has answered; the way there has tests of its own."""
+    _sign_out()()
+    (notice,) = logout_notices._take(timezone.now())
+    return lambda: logout_notices._settle(notice, "")
 
 
 def _consent() -> Change:
@@ -649,8 +656,18 @@ def _table(folder: Path) -> list[tuple[str, Callable[[], Change], tuple[str, ...
         (
             "a sign-out",
             _sign_out,
-            ("accounts:session:ended",),
-            ("tokens/interaction/session.py:end",),
+            ("accounts:session:ended", "tokens:family:signed_out"),
+            (
+                "tokens/interaction/session.py:end",
+                "tokens/logout_notices.py:queue",
+                "tokens/session_logins.py:_forget",
+            ),
+        ),
+        (
+            "a logout that a client is told of",
+            _logout_told,
+            ("tokens:logout:delivered",),
+            ("tokens/logout_notices.py:_end",),
         ),
         (
             "a new second factor",
@@ -791,7 +808,7 @@ def _table(folder: Path) -> list[tuple[str, Callable[[], Change], tuple[str, ...
             "the end of a family",
             lambda: _revoked("refresh_token"),
             ("tokens:family:revoked",),
-            (f"{ROWS}.delete_of_family",),
+            (f"{ROWS}.delete_of_families",),
         ),
         (
             "the end of an access token",
@@ -809,7 +826,7 @@ def _table(folder: Path) -> list[tuple[str, Callable[[], Change], tuple[str, ...
             "the end of a session by an operator",
             _session_ended,
             ("tokens:family:ended",),
-            (f"{ROWS}.delete_of_family",),
+            (f"{ROWS}.delete_of_families",),
         ),
         (
             "the end of all sessions of a user by an operator",

@@ -259,6 +259,13 @@ def test_a_client_signs_out_the_account_that_it_knows(shopper):
     assert shown(shopper) == ["joe"]
 
 
+def test_a_hint_about_one_of_them_in_another_browser_is_asked_about(shopper):
+    hint = Shopper(username="jane").tokens()["id_token"]
+    answer = shopper.browser.get("/oauth2/logout", {"id_token_hint": hint})
+    assert answer.headers["Location"].startswith("/sign-out?")
+    assert sorted(shown(shopper)) == ["jane", "joe"]
+
+
 def test_who_says_so_on_our_page_signs_everybody_out(shopper):
     shopper.browser.post("/sign-out", {"decision": "sign_out"})
     assert not Session.objects.exists()

@@ -30,6 +30,8 @@ def test_a_users_token(shopper, settings):
         "iat": body["iat"],
         "exp": body["iat"] + 7200,
         "auth_time": body["auth_time"],
+        "acr": "urn:idp:acr:1fa",
+        "amr": ["pwd"],
         "brand": "acme",
         "login_service": "acme-web",
     }

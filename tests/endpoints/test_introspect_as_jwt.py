@@ -84,6 +84,8 @@ def test_introspection_and_exchange_give_the_same_jwt(shopper, settings):
         "exp": claims["iat"] + 300,
         "jti": claims["jti"],
         "auth_time": claims["auth_time"],
+        "acr": "urn:idp:acr:1fa",
+        "amr": ["pwd"],
         "brand": "acme",
         "login_service": "acme-web",
         "email": "jane@example.org",

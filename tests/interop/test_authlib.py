@@ -154,8 +154,11 @@ def test_a_code_with_pkce_gives_a_pair_and_a_genuine_id_token(
         "iat": claims["iat"],
         "exp": claims["exp"],
         "auth_time": claims["auth_time"],
+        "acr": "urn:idp:acr:1fa",
+        "amr": ["pwd"],
         "nonce": login.nonce,
         "at_hash": claims["at_hash"],
+        "sid": claims["sid"],
     }
     assert began_at <= claims["auth_time"] <= claims["iat"] <= time.time() < claims["exp"]
 
@@ -268,6 +271,8 @@ def test_the_gateway_sees_whose_token_it_is(
         "iat": claims["iat"],
         "exp": seen["exp"],
         "auth_time": claims["auth_time"],
+        "acr": "urn:idp:acr:1fa",
+        "amr": ["pwd"],
         "brand": "acme",
         "login_service": "acme-web",
     }
@@ -315,6 +320,8 @@ def test_the_gateway_exchanges_a_users_token_for_a_jwt_that_services_verify(
         "exp": claims["exp"],
         "jti": claims["jti"],
         "auth_time": identity["auth_time"],
+        "acr": "urn:idp:acr:1fa",
+        "amr": ["pwd"],
         "brand": "acme",
         "login_service": "acme-web",
         **user.claims_for(SCOPE),

@@ -84,8 +84,12 @@ def test_discovery_says_what_this_server_does(metadata: dict[str, Any], issuer: 
         "userinfo_endpoint": f"{issuer}/oauth2/userinfo",
         "end_session_endpoint": f"{issuer}/oauth2/logout",
         "device_authorization_endpoint": f"{issuer}/oauth2/device_authorization",
+        "pushed_authorization_request_endpoint": f"{issuer}/oauth2/par",
+        "require_pushed_authorization_requests": False,
         "jwks_uri": f"{issuer}/.well-known/jwks.json",
-        "claims_parameter_supported": False,
+        "backchannel_logout_supported": True,
+        "backchannel_logout_session_supported": True,
+        "claims_parameter_supported": True,
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,
         "authorization_response_iss_parameter_supported": True,
@@ -140,8 +144,11 @@ def test_a_login_from_discovery_to_sign_out(
         "iat": claims["iat"],
         "exp": claims["exp"],
         "auth_time": claims["auth_time"],
+        "acr": "urn:idp:acr:1fa",
+        "amr": ["pwd"],
         "nonce": begun["nonce"],
         "at_hash": claims["at_hash"],
+        "sid": claims["sid"],
     }
 
     userinfo = party.ask(
@@ -173,6 +180,8 @@ def test_a_login_from_discovery_to_sign_out(
         "iat": seen["iat"],
         "exp": seen["exp"],
         "auth_time": claims["auth_time"],
+        "acr": "urn:idp:acr:1fa",
+        "amr": ["pwd"],
         "brand": "globex",
         "login_service": "globex-web",
     }

@@ -142,6 +142,11 @@ def read_page(url: str, answer: requests.Response) -> Page:
     return Page(url, answer.status_code, reader.language, heading, text, reader.forms)
 
 
+def _counts(field: dict[str, str]) -> bool:
+    """Whether a form sends the field if the user does nothing."""
+    return field.get("type") not in {"checkbox", "radio"} or "checked" in field
+
+
 class _Reader(HTMLParser):
     """Reads language, first heading, text and forms out of a page."""
 
@@ -161,7 +166,7 @@ class _Reader(HTMLParser):
                 self.language = values.get("lang", "")
             case "form":
                 self.forms.append(Form(values.get("action", ""), values.get("method", "get")))
-            case "input" if self.forms and "name" in values:
+            case "input" if self.forms and "name" in values and _counts(values):
                 self.forms[-1].fields[values["name"]] = values.get("value", "")
             case "button" if self.forms:
                 self._button = values.get("name", ""), values.get("value", "")

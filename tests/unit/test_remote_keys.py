@@ -10,7 +10,7 @@ from threading import Event
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from idp import jwks, remote_keys
+from idp import jwks, outbound, remote_keys
 from idp.remote_keys import FRESH_SECONDS, PAUSE_SECONDS, STALE_SECONDS, KeysUnavailable, RemoteKeys
 from tests.issuers import KeyServer, document, jwk, new_key, tls_files
 
@@ -191,24 +191,22 @@ def test_plain_http_where_tls_is_expected():
         *("2001:0:1::1", "2001:db8::1", "100::1"),
     ],
 )
-def test_an_address_that_is_not_public_is_not_asked(settings, address):
-    settings.JWKS_ALLOWED_NETWORKS = ()
-    assert not remote_keys.may_ask(ip_address(address))
+def test_an_address_that_is_not_public_is_not_asked(address):
+    assert not outbound.may_ask(ip_address(address), ())
 
 
 @pytest.mark.parametrize(
     "address", ["8.8.8.8", "93.184.216.34", "2606:4700::1111", "64:ff9b::8.8.8.8"]
 )
-def test_a_public_address_is_asked(settings, address):
-    settings.JWKS_ALLOWED_NETWORKS = ()
-    assert remote_keys.may_ask(ip_address(address))
+def test_a_public_address_is_asked(address):
+    assert outbound.may_ask(ip_address(address), ())
 
 
-def test_an_operator_can_allow_networks(settings):
-    settings.JWKS_ALLOWED_NETWORKS = (ip_network("10.1.0.0/16"),)
-    assert remote_keys.may_ask(ip_address("10.1.2.3"))
-    assert not remote_keys.may_ask(ip_address("10.2.0.1"))
-    assert not remote_keys.may_ask(ip_address("::ffff:10.1.2.3"))
+def test_an_operator_can_allow_networks():
+    allowed = (ip_network("10.1.0.0/16"),)
+    assert outbound.may_ask(ip_address("10.1.2.3"), allowed)
+    assert not outbound.may_ask(ip_address("10.2.0.1"), allowed)
+    assert not outbound.may_ask(ip_address("::ffff:10.1.2.3"), allowed)
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def sessions_page(visit: Visit) -> HttpResponse:
 def _revoke(visit: Visit, asked: str) -> None:
     """What is no number of theirs is nothing that could be ended."""
     if asked == OTHERS:
-        browser_sessions.revoke_all(visit.user)
+        browser_sessions.revoke_all(visit.user, visit.request.session)
         session.go_on(visit.request, visit.user)
     elif asked.isascii() and asked.isdecimal() and len(asked) < len(str(2**63)):
         browser_sessions.revoke(visit.user, int(asked))

@@ -48,7 +48,7 @@ def _answer(asked: AuthorizationRequest, choice: Choice) -> HttpResponse:
     question, visitor = _open_question(asked, choice), choice.visitor
     if question is None and visitor is not None:
         scope = consent.granted_scope(asked, visitor.user)
-        return authorization.grant(asked, visitor.user, visitor.auth_time, visitor.amr, scope=scope)
+        return authorization.grant(asked, visitor, scope=scope)
     path, error = question or SIGN_IN
     if "none" in asked.prompts or not path:
         return authorization.refuse(asked, error())

@@ -55,6 +55,9 @@ def metadata() -> dict[str, Any]:
         "id_token_signing_alg_values_supported": list(SigningKey.Algorithm),
         "scopes_supported": ["openid", *payload.CLAIMS_OF_SCOPE],
         "claims_supported": list(payload.CLAIMS_SUPPORTED),
+        # OpenID Connect Back-Channel Logout 1.0 section 2.1.
+        "backchannel_logout_supported": True,
+        "backchannel_logout_session_supported": True,
         "acr_values_supported": list(ACR_VALUES),
         "claims_parameter_supported": True,
         "request_parameter_supported": False,

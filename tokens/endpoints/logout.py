@@ -10,6 +10,8 @@ from oauthlib.common import add_params_to_uri
 from branding.models import Brand
 from branding.pages import render_page
 from clients_admin.models import Client
+from idp.accounts import browser_sessions
+from idp.accounts.models import User
 from tokens import authorization, id_token, wire
 from tokens.errors import InvalidRequest, ProtocolError
 from tokens.interaction import session
@@ -42,16 +44,37 @@ def logout(request: HttpRequest) -> HttpResponse:
         asked = _read(parameters)
     except ProtocolError as error:
         return bad_request_page(request, error)
-    if asked.hint and (hinted := session.account_of(request, asked.hint.sub)):
+    hinted = session.account_of(request, asked.hint.sub) if asked.hint else None
+    if hinted is not None and _is_about(asked, hinted.user, hinted.sid):
         # Of several accounts in the browser it is the one that the client knows.
         session.end_account(request, hinted)
         return _signed_out(request, asked)
     user = session.user_of(request)
-    if user is not None and (asked.hint is None or asked.hint.sub != user.sub):
+    if user is not None and not _is_about(asked, user, browser_sessions.sid_of(request.session)):
         # Section 2: "the OP … MUST ask the End-User whether to log out of the OP as well" where
         # the request may not come from whom it seems to.
         return authorization.redirect(add_params_to_uri(SIGN_OUT_PATH, list(parameters.items())))
     return _sign_out(request, asked)
+
+
+def _is_about(asked: LogoutRequest, user: User, sid: str) -> bool:
+    """Whether the client has shown that it knows this user, in this session.
+
+    Section 4: "If the ID Token's sid Claim does not correspond to the RP's current session or a
+    recent session at the OP, the OP SHOULD treat the logout request as suspect". So it is where the
+    `logout_hint` names somebody else.
+    """
+    if asked.hint is None or asked.hint.sub != user.sub:
+        return False
+    if asked.hint.sid and asked.hint.sid != sid:
+        return False
+    named = asked.parameters.get("logout_hint", "")
+    return not named or named in _names_of(user)
+
+
+def _names_of(user: User) -> set[str]:
+    """What a client may call a user in a hint: what it had as `login_hint`, or from an ID token."""
+    return {user.sub, user.username, str(user.claims.get("email", ""))} - {""}
 
 
 @csrf_protect

@@ -57,7 +57,7 @@ def previews(decided: Decided) -> list[Preview]:
             amr=case.way.amr,
         )
         header, problem = _header(case.flags.id_token_alg, "JWT")
-        more = "at_hash, and nonce where the request has one"
+        more = "at_hash, sid where a browser signed in, and nonce where the request has one"
         found.append(Preview("ID token", header, claims, more, problem))
     return found
 

@@ -9,8 +9,18 @@ from typing import Any
 from django.utils import timezone
 from oauthlib.oauth2 import AuthorizationCodeGrant
 
-from tokens import claims_request, id_token, issue, payload, pushed, withdrawal
+from tokens import (
+    claims_request,
+    id_token,
+    issue,
+    payload,
+    pushed,
+    scopes,
+    session_logins,
+    withdrawal,
+)
 from tokens.errors import (
+    InvalidGrant,
     InvalidRequest,
     InvalidRequestURI,
     RequestNotSupported,
@@ -18,6 +28,7 @@ from tokens.errors import (
     UnsupportedResponseType,
 )
 from tokens.grants.base import Grant, pair_body
+from tokens.scopes import OPENID
 
 # RFC 7636 section 4.2: BASE64URL-ENCODE(SHA256(ASCII(code_verifier))), so always 43 characters.
 _S256 = re.compile(r"\A[A-Za-z0-9_-]{43}\Z")
@@ -134,6 +145,7 @@ class AuthorizationCode(Grant, AuthorizationCodeGrant):
 
     def create_authorization_code(self, request: Any) -> dict[str, str]:
         """Writes the code's row; `request` carries what the user has decided."""
+        has_id_token = OPENID in scopes.effective(request.client, request.stored_scope)
         code = issue.authorization_code(
             request.client,
             request.user,
@@ -147,13 +159,18 @@ class AuthorizationCode(Grant, AuthorizationCodeGrant):
             amr=list(request.amr),
             auth_time_is_essential=request.max_age is not None,
             extra={"claims": request.granted_claims} if request.granted_claims else None,
+            sid=request.sid if has_id_token else "",
         )
+        if code.sid:
+            session_logins.begin(code, request.client)
         answer = {"code": issue.say(code)}
         return answer | {"state": request.state} if request.state else answer
 
     def grant(self, request: Any) -> dict[str, Any]:
         now, code = timezone.now(), request.code_row
         withdrawal.refuse_if_withdrawn_since(code)
+        if code.sid and not session_logins.hold(code):
+            raise InvalidGrant(reason="the session of the code has ended")
         issue.lock_family(code.pk)
         issue.authorization_codes.update(code, used_at=now)
         login = issue.Login(
@@ -165,6 +182,7 @@ class AuthorizationCode(Grant, AuthorizationCodeGrant):
             auth_time_is_essential=code.auth_time_is_essential,
             extra=code.extra,
             amr=code.amr or (),
+            sid=code.sid,
         )
         pair = issue.first_pair(login, now)
         claims = claims_request.fulfilled(

@@ -6,6 +6,7 @@ Views say here what is to be kept; the middleware writes it on the answer.
 import re
 import secrets
 from collections.abc import Callable
+from http import HTTPStatus
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
@@ -24,6 +25,8 @@ class BrowserMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self.get_response(request)
+        if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return response  # Nothing was done; Django leaves the session's cookie as it was, too.
         for name, value in getattr(request, _CHANGES, {}).items():
             if value:
                 response.set_cookie(

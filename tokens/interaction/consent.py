@@ -81,9 +81,7 @@ def _decided_by(
             _remember(asked, visitor.user, chosen, is_kept="forget" not in request.POST)
             is_own = asked.client.effective_flags.consent == "never"
             scope = None if is_own else scopes.as_text(chosen)
-            return authorization.grant(
-                asked, visitor.user, visitor.auth_time, visitor.amr, scope=scope
-            )
+            return authorization.grant(asked, visitor, scope=scope)
         case "deny":
             return authorization.refuse(asked, AccessDenied("The user refused."))
         case _:

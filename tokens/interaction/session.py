@@ -44,6 +44,10 @@ class Visitor:
     amr: Methods
     session: SessionBase
 
+    @property
+    def sid(self) -> str:
+        return browser_sessions.sid_of(self.session)
+
     @classmethod
     def of(cls, user: User, session: SessionBase) -> "Visitor":
         auth_time = datetime.fromtimestamp(session[_AUTH_TIME], UTC)

@@ -12,6 +12,8 @@ _BATCH: dict[str, Any] = {
     "grant_types": ["client_credentials"],
     "redirect_uris": [],
     "post_logout_redirect_uris": [],
+    "backchannel_logout_uri": "",
+    "backchannel_logout_session_required": False,
     "allowed_origins": [],
     "scopes": ["orders.read", "stock.read"],
     "scope_groups": [],

@@ -53,6 +53,14 @@ class ClientFields(serializers.Serializer[Any]):
     post_logout_redirect_uris = shapes.names(
         help_text="Where a browser may be sent after a logout."
     )
+    backchannel_logout_uri = shapes.text(
+        max_length=500, help_text="Where it is told that a user has signed out."
+    )
+    backchannel_logout_session_required = serializers.BooleanField(
+        required=False,
+        help_text="Whether the session (`sid`) is always named, also where all sessions of a user "
+        "end at once; `false` unless said.",
+    )
     allowed_origins = shapes.names(help_text="Origins whose pages may ask for tokens.")
     scopes = shapes.names(help_text="What it may ask for, by name.")
     scope_groups = shapes.names(help_text="The same, by the names of groups.")
