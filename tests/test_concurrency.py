@@ -7,18 +7,29 @@ the product, because a thousand browsers would take minutes; so are the jobs of 
 import os
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from threading import Barrier
 from typing import Any
+from urllib.parse import urlencode
 
 import psycopg
 import pytest
 import requests
 
-from tests.first_party import exchange, is_active, new_code, refresh
+from tests.first_party import (
+    CHALLENGE,
+    CLIENT,
+    REDIRECT_URI,
+    exchange,
+    is_active,
+    new_code,
+    refresh,
+)
+from tests.interop.user_agent import Landing, UserAgent
 from tests.servers import LiveIDP
 
 THREADS = 50
@@ -162,7 +173,7 @@ def exchange_of(client_id: str, url: str, code: str) -> requests.Response:
     )
 
 
-def race(two: list[str], action: Callable[..., requests.Response], *arguments: str):
+def race(two: list[str], action: Callable[..., requests.Response], *arguments: Any):
     with ThreadPoolExecutor(THREADS) as pool:
         return list(pool.map(lambda n: action(two[n % 2], *arguments), range(THREADS)))
 
@@ -466,3 +477,43 @@ def eventually[Answer](look: Callable[[], Answer | None]) -> Answer:
         assert time.monotonic() < deadline, "it has not come about"
         time.sleep(0.02)
     return found
+
+
+# --- Pushed authorization requests ----------------------------------------------------------------
+
+
+def push(url: str) -> str:
+    """The query of a browser whose client has pushed a request."""
+    form = {
+        "response_type": "code",
+        "redirect_uri": REDIRECT_URI,
+        "scope": "openid",
+        "code_challenge": CHALLENGE,
+        "code_challenge_method": "S256",
+    }
+    answer = requests.post(f"{url}/oauth2/par", data=form, auth=CLIENT, timeout=30)
+    assert answer.status_code == 201, answer.text
+    return urlencode({"client_id": CLIENT[0], "request_uri": answer.json()["request_uri"]})
+
+
+def arrive(url: str, query: str, cookies: dict[str, str]) -> requests.Response:
+    return requests.get(
+        f"{url}/oauth2/authorize?{query}", cookies=cookies, allow_redirects=False, timeout=30
+    )
+
+
+def test_of_many_browsers_that_come_with_a_pushed_request_one_goes_on(two):
+    answers = race(two, arrive, push(two[0]), {})
+    places = Counter(answer.headers["Location"].partition("&")[0] for answer in answers)
+    refused = f"{REDIRECT_URI}?error=invalid_request_uri"
+    assert places == {f"/sign-in?client_id={CLIENT[0]}": 1, refused: THREADS - 1}
+
+
+def test_a_pushed_request_gives_one_code_however_often_its_browser_asks(two):
+    agent = UserAgent(two[0])
+    page = agent.open(f"{two[0]}/oauth2/authorize?{push(two[0])}")
+    assert isinstance(agent.sign_in(page, "jane", "jane-demo-password"), Landing)
+    answers = race(two, arrive, push(two[0]), agent.session.cookies.get_dict())
+    given = [answer for answer in answers if "code=" in answer.headers.get("Location", "")]
+    assert len(given) == 1
+    assert {answer.status_code for answer in answers} == {303}
