@@ -14,6 +14,7 @@ from clients_admin.configuration.values import GRANT_TYPE_ALIASES
 from clients_admin.models import Scope
 
 HEADER = "# Secrets and passwords are left out; apply leaves those that are stored as they are.\n"
+# On where nothing is said; all others are off.
 SWITCHES = ("enabled", "active")
 INDENT = {"mapping": 2, "sequence": 4, "offset": 2}
 LINE_LENGTH = 100
@@ -88,12 +89,12 @@ def _client(row: Any) -> dict[str, Any]:
 
 
 def _each(described: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Without what is empty, and without switches that are on."""
+    """Without what is empty, and without switches that stand as they do where nothing is said."""
     return [
         {
             key: value
             for key, value in values.items()
-            if value not in ("", None, [], {}) and not (key in SWITCHES and value)
+            if value not in ("", None, [], {}) and value is not (key in SWITCHES)
         }
         for values in described
     ]
