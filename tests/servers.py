@@ -26,6 +26,8 @@ from tests import leaks
 READY_SECONDS = 60
 STOP_SECONDS = 20
 DEMO_CONFIGURATION = PROJECT / "docs" / "demo.yaml"
+# Databases of the run's server that others are copies of: PostgreSQL's own, and two of ours.
+DEFAULT_TEMPLATE, MIGRATED, WITH_DEMO = "template1", "migrated", "with_demo"
 
 
 class LiveIDP:
@@ -144,12 +146,28 @@ class LiveIDP:
 
 def live_database_url(name: str, configuration: Path | None = DEMO_CONFIGURATION) -> str:
     """A fresh database of that name beside the run's own, migrated and configured."""
-    url = new_database(name)
-    environment = os.environ | {"IDP_DATABASE_URL": url}
-    manage(environment, "migrate", "--verbosity", "0")
-    if configuration:
-        manage(environment, "config", "apply", str(configuration))
+    template = MIGRATED if configuration != DEMO_CONFIGURATION else WITH_DEMO
+    with _postgres() as connection:
+        # Workers of xdist share the server: one makes the templates, the others wait.
+        connection.execute("SELECT pg_advisory_lock(1)")
+        _ensure(connection, MIGRATED, DEFAULT_TEMPLATE, "migrate", "--verbosity", "0")
+        if template == WITH_DEMO:
+            _ensure(connection, WITH_DEMO, MIGRATED, "config", "apply", str(DEMO_CONFIGURATION))
+        url = new_database(name, template)
+    if configuration not in {None, DEMO_CONFIGURATION}:
+        manage(os.environ | {"IDP_DATABASE_URL": url}, "config", "apply", str(configuration))
     return url
+
+
+def _ensure(connection: psycopg.Connection, name: str, template: str, *command: str) -> None:
+    """Makes a database for others to be copied from, once in a run."""
+    known = connection.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone()
+    if known is None:
+        url = new_database(f"{name}_unfinished", template)
+        manage(os.environ | {"IDP_DATABASE_URL": url}, *command)
+        rename = sql.SQL("ALTER DATABASE {} RENAME TO {}")
+        old, new = sql.Identifier(f"{name}_unfinished"), sql.Identifier(name)
+        connection.execute(rename.format(old, new))
 
 
 def hold(pid: int) -> None:
@@ -168,17 +186,21 @@ def hold(pid: int) -> None:
         time.sleep(0.001)
 
 
-def new_database(name: str) -> str:
+def new_database(name: str, template: str = DEFAULT_TEMPLATE) -> str:
     """Drop what has that name and create it anew; answer its URL."""
-    server = os.environ["IDP_DATABASE_URL"]
-    identifier = sql.Identifier(name)
-    with psycopg.connect(make_conninfo(server, dbname="postgres"), autocommit=True) as connection:
+    identifier, copied = sql.Identifier(name), sql.Identifier(template)
+    with _postgres() as connection:
         connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(identifier))
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(identifier))
-    parts = urlsplit(server)
+        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(identifier, copied))
+    parts = urlsplit(os.environ["IDP_DATABASE_URL"])
     # Not `_replace().geturl()`, which loses the empty host of a socket URL.
     query = f"?{parts.query}" if parts.query else ""
     return f"{parts.scheme}://{parts.netloc}/{name}{query}"
+
+
+def _postgres() -> psycopg.Connection:
+    server = os.environ["IDP_DATABASE_URL"]
+    return psycopg.connect(make_conninfo(server, dbname="postgres"), autocommit=True)
 
 
 def manage(environment: dict[str, str], *arguments: str, text: str = "") -> str:
