@@ -56,7 +56,9 @@ def many_like(token: AccessToken, count: int, *, user_id: int | None) -> None:
 
 
 @pytest.fixture
-def shopper() -> Shopper:
+def shopper(monkeypatch) -> Shopper:
+    # Rows that other tests have rolled back fill pages, too.
+    monkeypatch.setattr(of_client, "SAMPLED_PAGES", 1_000_000)
     account()
     gateway()
     shop()
@@ -135,9 +137,7 @@ def rows_read(query: str):
             yield node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
 
 
-def test_the_page_costs_the_same_queries_however_many_tokens_there_are(shopper, monkeypatch):
-    # Rows that other tests have rolled back fill pages, too.
-    monkeypatch.setattr(of_client, "SAMPLED_PAGES", 1_000_000)
+def test_the_page_costs_the_same_queries_however_many_tokens_there_are(shopper):
     editor = operator("eddy", EDITORS)
     client = Client.objects.get(client_id="shop")
     shopper.tokens()
