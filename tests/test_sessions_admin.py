@@ -238,7 +238,7 @@ def test_revoke_all_ends_every_token_and_every_browser_session_of_that_user_alon
     assert joe.authorize().headers["Location"].startswith("https://shop.example/")
     told = AuditEvent.objects.filter(user_id=jane().pk, actor="eddy (operators)")
     assert set(told.values_list("tag", flat=True)) == {
-        "accounts:sessions:ended", "tokens:user:ended",
+        "accounts:sessions:ended", "tokens:family:signed_out", "tokens:user:ended",
     }  # fmt: skip
 
 

@@ -79,7 +79,7 @@ def revoke_all(user: User, kept: SessionBase) -> None:
     one in which they asked for it, under a new key."""
     with transaction.atomic():
         User.objects.filter(pk=user.pk).update(sessions_salt=new_subject())
-        record(Tag.ACCOUNTS_OTHER_SESSIONS_REVOKED, user_id=user.pk)
+        record(Tag.ACCOUNTS_SESSIONS_OTHERS_REVOKED, user_id=user.pk)
         sessions_ended.send(User, user=user, sid=None, kept=sid_of(kept))
 
 

@@ -287,7 +287,7 @@ class Tag(StrEnum):
         "accounts:session:revoked",
         "A user ended one of their browser sessions from another one.",
     )
-    ACCOUNTS_OTHER_SESSIONS_REVOKED = (
+    ACCOUNTS_SESSIONS_OTHERS_REVOKED = (
         "accounts:sessions:others_revoked",
         "A user ended all of their browser sessions but the one in which they did it.",
     )
