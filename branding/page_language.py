@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.core.exceptions import SuspiciousOperation
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
 from django.middleware.locale import LocaleMiddleware
 from django.utils.encoding import escape_uri_path, iri_to_uri
@@ -34,11 +35,32 @@ def language_for(request: HttpRequest, brand: Brand | None) -> str:
 
 
 def _wishes(request: HttpRequest) -> Iterator[str]:
-    yield request.GET.get(PARAMETER, "")
+    yield _chosen_in(request)
     yield request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME, "")
     # A pushed authorization request is not in the query: who has read it says so.
     asked: str | None = getattr(request, "ui_locales", None)
-    yield from (asked or request.GET.get("ui_locales", "")).split()[:MAX_UI_LOCALES]
+    yield from (asked or _query(request).get("ui_locales", "")).split()[:MAX_UI_LOCALES]
+
+
+def _query(request: HttpRequest) -> QueryDict:
+    """Of a request that says more than Django reads, nothing: its page has a language all the
+    same."""
+    try:
+        return request.GET
+    except SuspiciousOperation:
+        return QueryDict()
+
+
+def _chosen_in(request: HttpRequest) -> str:
+    """What a link of the switch says; programs and their queries are read by their endpoints."""
+    wish = f"{PARAMETER}="
+    found = (part.removeprefix(wish) for part in _parts(request) if part.startswith(wish))
+    return next((code for code in found if code in CODES), "")
+
+
+def _parts(request: HttpRequest) -> list[str]:
+    query: str = request.META.get("QUERY_STRING", "")
+    return query.split("&")
 
 
 def ask_for(request: HttpRequest, ui_locales: str) -> None:
@@ -76,8 +98,8 @@ class PageLanguageMiddleware(LocaleMiddleware):
     """
 
     def process_request(self, request: HttpRequest) -> HttpResponse | None:  # type: ignore[override]
-        if request.method in {"GET", "HEAD"} and request.GET.get(PARAMETER) in CODES:
-            return _chosen(request, request.GET[PARAMETER])
+        if request.method in {"GET", "HEAD"} and (language := _chosen_in(request)):
+            return _chosen(request, language)
         super().process_request(request)
         return None
 
@@ -108,8 +130,7 @@ def _chosen(request: HttpRequest, language: str) -> HttpResponse:
 
 def address_of(request: HttpRequest, *more: str) -> str:
     """The page's own address without a choice of language, byte for byte; never another host's."""
-    parts = request.META.get("QUERY_STRING", "").split("&")
-    kept = [part for part in parts if part and part.partition("=")[0] != PARAMETER]
+    kept = [part for part in _parts(request) if part and part.partition("=")[0] != PARAMETER]
     path = escape_leading_slashes(escape_uri_path(request.path))
     query = iri_to_uri("&".join([*kept, *more]))
     return f"{path}?{query}" if query else path
