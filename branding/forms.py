@@ -46,6 +46,20 @@ class SignInForm(forms.Form):
     password = _password(_("Password"), _("Enter your password."), "current-password")
 
 
+class PasskeyForm(forms.Form):
+    """By what name its user will know a passkey again."""
+
+    passkey_name = forms.CharField(
+        label=_("Name"),
+        max_length=60,
+        error_messages={
+            "required": _("Enter a name."),
+            "max_length": _("This name is too long."),
+        },
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+
+
 class ForgottenPasswordForm(forms.Form):
     """Who has forgotten it."""
 

@@ -42,6 +42,7 @@ class LiveIDP:
         database_url: str,
         *,
         public_url: str | None = None,
+        public_host: str = "127.0.0.1",
         workers: int = 1,
         threads: int = 4,
         **variables: str,
@@ -49,7 +50,7 @@ class LiveIDP:
         self.project = PROJECT
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.public_url = public_url or self.url
+        self.public_url = public_url or f"http://{public_host}:{self.port}"
         self.metrics_dir = Path(tempfile.mkdtemp(prefix="live-idp-metrics-"))
         self.environment = os.environ | {
             "IDP_DATABASE_URL": database_url,

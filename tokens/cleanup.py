@@ -188,6 +188,7 @@ BOUNDED = {
     "idp_localaccount": "one for each person with a local password",
     "idp_loginservice": "configuration",
     "idp_networkprofile": "configuration",
+    "idp_passkey": "at most ten for each user",
     "idp_recoverycode": "ten for each user who has an authenticator app",
     "idp_trustedissuer": "configuration",
     "idp_user": "one for each person who has ever signed in",

@@ -360,6 +360,26 @@ class AuthenticatorApp(models.Model):
         return f"authenticator app of {self.user}"
 
 
+class Passkey(models.Model):
+    """What a user signs in with in place of a password (WebAuthn): its public key.
+
+    `credential` is the attested credential data (section 6.5.1); `sign_count` what it has counted
+    to, 0 where it does not count.
+    """
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    name = models.CharField(max_length=60)
+    credential_id = models.BinaryField(unique=True, max_length=1023)
+    credential = models.BinaryField()
+    sign_count = models.BigIntegerField()
+    is_synced = models.BooleanField()
+    added_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"passkey of {self.user}"
+
+
 class RecoveryCode(models.Model):
     """What lets a user in who has lost their second factor: kept as a keyed hash, and used once."""
 

@@ -291,6 +291,22 @@ class Tag(StrEnum):
         "accounts:sessions:others_revoked",
         "A user ended all of their browser sessions but the one in which they did it.",
     )
+    ACCOUNTS_PASSKEY_ADDED = (
+        "accounts:passkey:added",
+        "A user added a passkey, by which they can sign in.",
+    )
+    ACCOUNTS_PASSKEY_REMOVED = (
+        "accounts:passkey:removed",
+        "A passkey of a user was removed, by them or by an operator.",
+    )
+    ACCOUNTS_PASSKEY_ACCEPTED = (
+        "accounts:passkey:accepted",
+        "A user proved who they are by a passkey.",
+    )
+    ACCOUNTS_PASSKEY_REFUSED = (
+        "accounts:passkey:refused",
+        "What was presented as the signature of a passkey was not taken, for the reason given.",
+    )
     ACCOUNTS_SECOND_FACTOR_ADDED = (
         "accounts:second_factor:added",
         "A user set up an authenticator app, and was given recovery codes.",

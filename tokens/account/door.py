@@ -37,7 +37,7 @@ from tokens.interaction.session import Visitor
 # So long after a sign-in a change needs no other one.
 FRESH = timedelta(minutes=10)
 # What the forms of the account post, beside what signs in.
-FIELDS = ("session", "application", "second_factor")
+FIELDS = ("session", "application", "second_factor", "passkey")
 _MAX_CHARACTERS = 255
 
 
@@ -205,6 +205,7 @@ class _SignInForm(SignInForm):
     session = forms.CharField(required=False, widget=forms.HiddenInput)
     application = forms.CharField(required=False, widget=forms.HiddenInput)
     second_factor = forms.CharField(required=False, widget=forms.HiddenInput)
+    passkey = forms.CharField(required=False, widget=forms.HiddenInput)
 
     @classmethod
     def again(cls, request: HttpRequest, known: Visitor | None) -> "_SignInForm":

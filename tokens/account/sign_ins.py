@@ -17,7 +17,8 @@ from tokens.account.door import Visit, account_page
 MAX_SHOWN = 30
 # Of the user's events, so many of the newest are looked at: an application may make many others.
 MAX_EVENTS = 1_000
-TAGS = frozenset({Tag.ACCOUNTS_SIGN_IN_ACCEPTED, Tag.ACCOUNTS_SIGN_IN_REFUSED})
+ACCEPTED = frozenset({Tag.ACCOUNTS_SIGN_IN_ACCEPTED, Tag.ACCOUNTS_PASSKEY_ACCEPTED})
+TAGS = ACCEPTED | {Tag.ACCOUNTS_SIGN_IN_REFUSED, Tag.ACCOUNTS_PASSKEY_REFUSED}
 REASONS: dict[str, str | Promise] = {
     "wrong password": _("The password was wrong."),
     BLOCKED_USER: _("There had been too many wrong attempts."),
@@ -54,7 +55,7 @@ def of(user: User) -> list[ShownSignIn]:
             at=at,
             address=address or "",
             application=names.get(client_id) or client_id or "",
-            is_accepted=tag == Tag.ACCOUNTS_SIGN_IN_ACCEPTED,
+            is_accepted=tag in ACCEPTED,
             reason=REASONS.get(details.get("reason", ""), OTHER_REASON),
         )
         for tag, at, address, client_id, details in found

@@ -18,9 +18,10 @@ from idp.accounts.login import BLOCKED_ADDRESS, BLOCKED_USER
 from idp.accounts.models import User
 from idp.accounts.outcomes import Refused, Unavailable
 from tokens import authorization
-from tokens.interaction import session
+from tokens.interaction import passkeys, session
 
 TWO_FACTORS: Methods = (assurance.PASSWORD, assurance.ONE_TIME_CODE, assurance.SEVERAL)
+_BLOCKED = frozenset({BLOCKED_ADDRESS, BLOCKED_USER})
 # In the browser's session: a secret that no code has been typed of yet, sealed.
 _NEW_SECRET = "second_factor_secret"
 
@@ -33,11 +34,19 @@ def asked_for(
     if "restart" in request.POST:
         session.wait_no_longer(request)
         return authorization.redirect(request.get_full_path())
+    if passkeys.ANSWER in request.POST:
+        return _by_passkey(request, user, brand, client_id)
     if request.method != "POST" or "code" not in request.POST:
-        return _code_page(request, brand, OneTimeCodeForm())
+        return _code_page(request, user, brand, OneTimeCodeForm())
+    return _by_code(request, user, brand, client_id)
+
+
+def _by_code(
+    request: HttpRequest, user: User, brand: Brand | None, client_id: str | None
+) -> Methods | HttpResponse:
     form = OneTimeCodeForm(request.POST)
     if not form.is_valid():
-        return _code_page(request, brand, form, status=400)
+        return _code_page(request, user, brand, form, status=400)
     outcome = second_factor.check(
         user,
         form.cleaned_data["code"],
@@ -47,12 +56,25 @@ def asked_for(
     )
     match outcome:
         case Unavailable():
-            return _code_page(request, brand, form, outcome="unavailable", status=503)
+            return _code_page(request, user, brand, form, outcome="unavailable", status=503)
         case Refused(reason):
-            is_blocked = reason in {BLOCKED_ADDRESS, BLOCKED_USER}
-            shown = "blocked" if is_blocked else "refused"
-            return _code_page(request, brand, OneTimeCodeForm(), outcome=shown, status=401)
+            shown = "blocked" if reason in _BLOCKED else "refused"
+            return _code_page(request, user, brand, OneTimeCodeForm(), outcome=shown, status=401)
     return TWO_FACTORS
+
+
+def _by_passkey(
+    request: HttpRequest, user: User, brand: Brand | None, client_id: str | None
+) -> Methods | HttpResponse:
+    outcome = passkeys.proved(request, client_id, user)
+    match outcome:
+        case Unavailable():
+            shown, status = "unavailable", 503
+        case Refused(reason):
+            shown, status = ("blocked" if reason in _BLOCKED else "passkey"), 401
+        case _:
+            return (assurance.PASSWORD, *outcome.amr)
+    return _code_page(request, user, brand, OneTimeCodeForm(), outcome=shown, status=status)
 
 
 def set_up(request: HttpRequest, user: User, brand: Brand | None) -> list[str] | HttpResponse:
@@ -87,8 +109,9 @@ def recovery_codes_page(
     )
 
 
-def _code_page(
+def _code_page(  # noqa: PLR0913 - what it shows
     request: HttpRequest,
+    user: User,
     brand: Brand | None,
     form: OneTimeCodeForm,
     *,
@@ -104,6 +127,8 @@ def _code_page(
         form=form,
         outcome=outcome,
         may_restart=session.waiting(request) is not None,
+        has_app=second_factor.is_set_up(user),
+        passkey_options=passkeys.offer(request, user),
     )
 
 

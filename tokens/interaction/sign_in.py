@@ -19,7 +19,7 @@ from idp.accounts.outcomes import Refused, Unavailable
 from tokens import authorization
 from tokens.authorization import AuthorizationRequest
 from tokens.errors import LoginRequired
-from tokens.interaction import accounts, session
+from tokens.interaction import accounts, passkeys, session
 from tokens.interaction import second_factor as pages
 from tokens.interaction.pages import about_authorization, let_form_end_at
 from tokens.interaction.password_reset import forgotten_url
@@ -33,14 +33,21 @@ from tokens.interaction.step_up import Step, step_for
 def sign_in_page(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
     lacking = None if "username" in request.POST else _lacks_second_factor(request, asked)
     if lacking is not None:
-        return let_form_end_at(_second_step(request, asked, *lacking), asked.redirect_uri)
-    if request.method != "POST":
+        page = _second_step(request, asked, *lacking)
+    elif request.method != "POST":
         hint = asked.parameters.get("login_hint", "")[:255]
         page = sign_in_form(request, asked.client, SignInForm(initial={"username": hint}))
-        return let_form_end_at(page, asked.redirect_uri)
+    elif passkeys.ANSWER in request.POST:
+        page = _by_passkey(request, asked)
+    else:
+        page = _by_password(request, asked)
+    return let_form_end_at(page, asked.redirect_uri)
+
+
+def _by_password(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
     user = user_or_form(request, asked.client)
     if isinstance(user, HttpResponse):
-        return let_form_end_at(user, asked.redirect_uri)
+        return user
     if not asked.fits(user):
         # OpenID Connect Core 1.0 section 3.1.2.1: "MUST return an error, such as
         # login_required", where somebody else signs in than the hint is about; section 5.5.1 says
@@ -51,6 +58,26 @@ def sign_in_page(request: HttpRequest, asked: AuthorizationRequest) -> HttpRespo
         return authorization.redirect(request.get_full_path())
     session.begin(request, user, asked.client)
     return _go_on(asked)
+
+
+def _by_passkey(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
+    """Who it is says the passkey, so that no user name is asked for; it is worth two factors."""
+    client = asked.client
+    outcome = passkeys.proved(request, client.client_id)
+    if isinstance(outcome, Unavailable):
+        form = SignInForm()
+        return sign_in_form(request, client, form, outcome="unavailable", status=503)
+    if isinstance(outcome, Refused) or not _is_accepted(client, outcome.user):
+        shown = "blocked" if outcome == Refused(BLOCKED_USER) else "passkey"
+        return sign_in_form(request, client, SignInForm(), outcome=shown, status=401)
+    if not asked.fits(outcome.user):
+        return authorization.refuse(asked, LoginRequired())
+    session.begin(request, outcome.user, client, outcome.amr)
+    return _go_on(asked)
+
+
+def _is_accepted(client: Client, user: User) -> bool:
+    return client.ordered_login_services().filter(pk=user.login_service_id).exists()
 
 
 def _go_on(asked: AuthorizationRequest) -> HttpResponse:
@@ -135,4 +162,5 @@ def sign_in_form(
         form=form,
         outcome=outcome,
         reset_url=forgotten_url(request, client),
+        passkey_options=passkeys.offer(request) if request.path == session.SIGN_IN_PATH else "",
     )

@@ -2,8 +2,9 @@
 
 from enum import Enum
 
-from idp.accounts import second_factor
+from idp.accounts import passkeys, second_factor
 from idp.accounts.assurance import ACR_VALUES, reaches
+from idp.accounts.models import User
 from tokens.authorization import AuthorizationRequest
 from tokens.interaction.session import Visitor
 
@@ -41,7 +42,11 @@ def _order(asked: AuthorizationRequest) -> tuple[str, ...]:
 
 
 def _towards(visitor: Visitor, *, otherwise: Step) -> Step:
-    return Step.ASK if second_factor.is_set_up(visitor.user) else otherwise
+    return Step.ASK if _can_prove_more(visitor.user) else otherwise
+
+
+def _can_prove_more(user: User) -> bool:
+    return second_factor.is_set_up(user) or (passkeys.are_possible() and bool(passkeys.of(user)))
 
 
 def _of_flag(visitor: Visitor) -> Step:
