@@ -461,13 +461,16 @@ SEEDS: dict[str, Callable[[House], Draft]] = {
         f"account: {page}": lambda house, page=page: get(
             f"/account/{page}", {"client_id": "shop"}, **signed_in(house)
         )
-        for page in ("", "sessions", "applications", "sign-ins")
+        for page in ("", "sessions", "applications", "sign-ins", "passkeys")
     },
     "account: sign in": lambda _: page_form(
         "/account/", {"client_id": "shop"}, {"username": "jane", "password": PASSWORD}
     ),
     "account: second factor": lambda house: page_form(
         "/account/second-factor", {}, {"second_factor": "begin", "code": "123456"}, house.cookie
+    ),
+    "account: add a passkey": lambda house: page_form(
+        "/account/passkeys", {}, {"passkey_new": "{}", "passkey_name": "x"}, house.cookie
     ),
     "account: end a session": lambda house: page_form(
         "/account/sessions", {"client_id": "shop"}, {"session": "1"}, house.cookie
@@ -622,7 +625,7 @@ PAGES = {
     "/consent",
     "/sign-out",
     *("/account/", "/account/sessions", "/account/applications", "/account/sign-ins"),
-    "/account/second-factor",
+    *("/account/second-factor", "/account/passkeys"),
     "/account/password",
     "/account/password/forgotten",
     "/account/password/reset",

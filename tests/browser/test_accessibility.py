@@ -134,7 +134,7 @@ def test_the_pages_of_users(
     look_at("accounts")
     for path in (
         *("/account/", "/account/sessions", "/account/applications", "/account/sign-ins"),
-        "/account/second-factor",
+        *("/account/second-factor", "/account/passkeys"),
         *("/account/password", "/oauth2/device", "/oauth2/logout", "/sign-out"),
     ):
         page.goto(f"{visitor.issuer}{path}")

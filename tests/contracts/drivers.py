@@ -28,7 +28,14 @@ from clients_admin.models import Scope, ScopeGroup
 from clients_admin.proposals import life
 from clients_admin.roles import APPROVERS, EDITORS, VIEWERS
 from clients_admin.undo import undo
-from idp.accounts import operator_rights, password_links, password_mails, second_factor, totp
+from idp.accounts import (
+    operator_rights,
+    passkeys,
+    password_links,
+    password_mails,
+    second_factor,
+    totp,
+)
 from idp.accounts.login import sign_in
 from idp.accounts.models import BrowserSession, LocalAccount, LoginService, User
 from idp.accounts.outcomes import Role
@@ -37,6 +44,7 @@ from idp.audit.models import AuditEvent
 from idp.blocking.models import FailedAttempt
 from tests import proposals
 from tests.api.callers import call, of_client
+from tests.authenticator import Authenticator
 from tests.configuration import (
     PASSWORD,
     SECRET,
@@ -51,6 +59,7 @@ from tests.configuration import (
     scopes,
     shop,
 )
+from tests.environment import PUBLIC_URL
 from tests.passwords.journey import CHANGE, NEW, RESET, follow, set_new
 from tokens import caps, devices, logout_notices
 from tokens.api.rights import WRITE
@@ -216,6 +225,26 @@ def _second_factor(typed: str = "") -> Callable[[], Change]:
         return lambda: _done(
             second_factor.check(user, given[typed], address="", client_id=None, now=now)
         )
+
+    return prepare
+
+
+def _passkey(what: str) -> Callable[[], Change]:
+    """A user adds a passkey; or has one, which is removed or signs, rightly or not."""
+
+    def prepare() -> Change:
+        _sign_in_page()()
+        user, now, key = User.objects.get(), timezone.now(), Authenticator(PUBLIC_URL)
+        made = key.create(passkeys.to_register(user, "browser", now))
+        names = {"browser": "browser", "now": now}
+        if what == "added":
+            return lambda: _done(passkeys.register(user, made, "mine", **names))
+        row = passkeys.register(user, made, "mine", **names)
+        if what == "removed":
+            return lambda: _done(passkeys.remove(user, row.pk))
+        bent = {"signature": b"wrong"} if what == "wrong" else {}
+        answer = key.get(passkeys.to_sign_in("browser", now), **bent)
+        return lambda: _done(passkeys.check(answer, address="", client_id=None, **names))
 
     return prepare
 
@@ -697,6 +726,30 @@ def _table(folder: Path) -> list[tuple[str, Callable[[], Change], tuple[str, ...
             "a wrong code",
             _second_factor("wrong"),
             ("accounts:second_factor:refused",),
+            (),
+        ),
+        (
+            "a passkey that is added",
+            _passkey("added"),
+            ("accounts:passkey:added",),
+            ("idp/accounts/passkeys.py:register",),
+        ),
+        (
+            "a passkey that is removed",
+            _passkey("removed"),
+            ("accounts:passkey:removed",),
+            ("idp/accounts/passkeys.py:remove",),
+        ),
+        (
+            "a passkey that lets in",
+            _passkey("right"),
+            ("accounts:passkey:accepted",),
+            ("idp/accounts/passkeys.py:_count_up",),
+        ),
+        (
+            "a passkey that is refused",
+            _passkey("wrong"),
+            ("accounts:passkey:refused",),
             (),
         ),
         (
