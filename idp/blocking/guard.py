@@ -12,9 +12,10 @@ from django.utils import timezone
 
 from idp.blocking import attempts, blocks, mode, subjects
 from idp.blocking.attempts import AddressBlocked, Attempt, Crowded, Failure, UserName
-from idp.blocking.kept import Blocked, kept
+from idp.blocking.kept import MARKS, Blocked, kept
 from idp.blocking.models import Block
 from idp.database import statements
+from idp.database.changes import changes
 
 __all__ = [
     "AddressBlocked",
@@ -151,7 +152,7 @@ def failed(  # noqa: PLR0913 - what there is to say
     if not mode.counts():
         return None
     statements.require_django()
-    return attempts.failed(
+    block = attempts.failed(
         address,
         what=what,
         name=name,
@@ -159,3 +160,8 @@ def failed(  # noqa: PLR0913 - what there is to say
         client_id=client_id,
         now=now or timezone.now(),
     )
+    if block is not None:
+        # This process need not wait until the database tells it.
+        for mark in MARKS:
+            changes.hear(mark)
+    return block
