@@ -73,7 +73,7 @@ def test_a_missing_setting_is_named_with_its_meaning(monkeypatch, name):
 
 @pytest.mark.parametrize("name", sorted(set(Environment.model_fields) - {"config"}))
 def test_an_empty_value_is_refused_or_an_empty_list(monkeypatch, name):
-    lists = {"trusted_proxies", "internal_networks", "jwks_allowed_networks"}
+    lists = {"trusted_proxies", "internal_networks", "jwks_allowed_networks", "hosts"}
     if name in lists | {"admin_login_services", "notify_urls"}:
         assert getattr(read(monkeypatch, **{name: ""}), name) == ()
     else:
