@@ -30,8 +30,11 @@ class Loader(FilesystemLoader):
     """Finds `branding/x.html` as `x.html` in the folders of one brand."""
 
     def get_template_sources(self, template_name: str) -> Iterator[Origin]:
-        if template_name.startswith(PREFIX):
-            yield from super().get_template_sources(template_name.removeprefix(PREFIX))
+        if not template_name.startswith(PREFIX):
+            return
+        for origin in super().get_template_sources(template_name.removeprefix(PREFIX)):
+            # By the name asked for, by which a template that extends its namesake is known.
+            yield Origin(origin.name, template_name, loader=self)
 
 
 def render(

@@ -53,7 +53,7 @@ class Refused(ValueError):
 def rewritten(content: bytes) -> bytes:
     """The picture in our own writing, which it would write the same way again. Raises Refused."""
     writer = _Writer()
-    # UTF-8 whatever the document claims: its bytes would say something else in another encoding.
+    # Whatever the document claims, but for a byte order mark: what is written is UTF-8 anyway.
     parser = expat.ParserCreate("utf-8", _BETWEEN)
     parser.StartDoctypeDeclHandler = writer.doctype
     parser.EntityDeclHandler = writer.entity
