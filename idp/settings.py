@@ -65,6 +65,7 @@ MIDDLEWARE = [
     "tokens.interaction.browser.BrowserMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "branding.page_language.PageLanguageMiddleware",
+    "idp.outage.MethodNotAllowedMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
