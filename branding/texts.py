@@ -100,4 +100,4 @@ def validate_links(table: object, web_address: Callable[[str], None]) -> None:
 
 def _validate(found: Iterator[tuple[str, str]]) -> None:
     if wrong := [f"{path} {text}".strip() for path, text in found]:
-        raise ValidationError([f"{line}." for line in wrong])
+        raise ValidationError([f"{line.removesuffix('.')}." for line in wrong])

@@ -5,7 +5,6 @@ on one page are a logo, an icon and a font.
 """
 
 import base64
-import binascii
 import hashlib
 import struct
 import zlib
@@ -75,7 +74,7 @@ def content_of(text: str) -> bytes:
         raise Refused("is not written data:image/png;base64,…")
     try:
         return base64.b64decode(encoded, validate=True)
-    except binascii.Error:
+    except ValueError:
         raise Refused("is no base64") from None
 
 

@@ -44,8 +44,9 @@ class Scale:
 
 
 def previews(issuer: str) -> Iterator[tuple[int, str, str]]:
-    for brand in (1, 2):
-        for preview in PREVIEWS:
+    # The pages are the same for each brand, and what each loads is the same on all of its pages.
+    for brand, shown in ((1, PREVIEWS), (2, PREVIEWS[:2])):
+        for preview in shown:
             query = f"preview_page={preview.slug}&preview_language=de"
             yield brand, preview.slug, f"{issuer}/admin/branding/brand/{brand}/preview/?{query}"
 
@@ -67,7 +68,7 @@ def test_no_page_loads_anything_from_elsewhere_or_weighs_100_kilobytes(
     scale, found = Scale(page), {}
     visitor.requested.clear()
     for brand, slug, address in previews(visitor.issuer):
-        page.goto(address, wait_until="load")
+        page.goto(address, wait_until="networkidle")
         parts = scale.taken()
         assert len(parts) >= 4, parts  # the page, two style sheets, its logo
         assert all(part.startswith("200 ") for part in parts), parts
