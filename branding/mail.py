@@ -4,10 +4,10 @@ from email.headerregistry import Address
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
-from django.template.loader import render_to_string
 from django.utils import translation
 from django.utils.functional import Promise
 
+from branding import overrides
 from branding.look import Look, look_of
 from branding.models import Brand
 
@@ -29,8 +29,9 @@ def send(
         look = look_of(brand, language) if brand else None
         words = {**context, "brand": look, "language": language, "title": subject}
         words["logo_url"] = _logo_url(look)
-        text = render_to_string(f"{template}.txt", words)
-        html = render_to_string(f"{template}.html", words)
+        slug = brand.slug if brand else ""
+        text = overrides.render(slug, f"{template}.txt", words)
+        html = overrides.render(slug, f"{template}.html", words)
         title = _one_line(f"{subject} \N{EN DASH} {brand.name}" if brand else str(subject))
     message = EmailMultiAlternatives(
         title,

@@ -82,10 +82,16 @@ def forget() -> None:
     _engine.cache_clear()
 
 
+def refuse_broken() -> None:
+    """Ends a process that begins to serve with templates that fail: when a customer opens the page
+    would be too late."""
+    if problems := [error.msg for error in check()]:
+        raise SystemExit("\n".join(problems))
+
+
 @register
 def check(**_: Any) -> Iterable[CheckMessage]:
-    """At each start: the folder is there, and each file in it is the namesake of one of ours and
-    can be read. A page that fails when a customer opens it would be too late."""
+    """The folder is there, and each file in it is the namesake of one of ours and can be read."""
     root: Path | None = settings.BRAND_TEMPLATES
     if root and not root.is_dir():
         yield Error(f"IDP_BRAND_TEMPLATES: there is no folder {root}.", id="branding.E001")

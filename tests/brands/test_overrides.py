@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from django.test import Client as Browser
 
-from branding import hosts, overrides
+from branding import hosts, mail, overrides
 from branding.models import Brand
 
 pytestmark = pytest.mark.django_db
@@ -76,6 +76,9 @@ def test_the_start_refuses_what_would_fail_later(folder, name, text, said):
     (error,) = overrides.check()
     assert said in error.msg
     assert str(folder) in error.msg
+    with pytest.raises(SystemExit) as ended:
+        overrides.refuse_broken()
+    assert ended.value.code == error.msg
 
 
 def test_the_start_refuses_a_folder_that_is_missing(folder, settings):
@@ -83,6 +86,18 @@ def test_the_start_refuses_a_folder_that_is_missing(folder, settings):
     overrides.forget()
     (error,) = overrides.check()
     assert error.msg == f"IDP_BRAND_TEMPLATES: there is no folder {folder / 'nowhere'}."
+
+
+def test_a_mail_has_one_too(folder, mailoutbox):
+    write(folder, "acme/mail/password_changed.txt", "{{ brand.name }} to {{ user_name }}")
+    for brand in Brand.objects.order_by("slug"):
+        mail.send(
+            *("jane@acme.example", brand, "en", "branding/mail/password_changed"),
+            subject="Changed",
+            user_name="jane",
+        )
+    assert [message.body == "Acme to jane" for message in mailoutbox] == [True, False]
+    assert list(overrides.check()) == []
 
 
 def test_nothing_outside_of_the_pages_is_replaced(folder):
