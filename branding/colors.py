@@ -1,6 +1,6 @@
-"""A brand's palette, computed from its one colour so that every pair is readable (WCAG 2.2 AA)."""
+"""A brand's palette, computed from its colours so that every pair is readable (WCAG 2.2 AA)."""
 
-import hashlib
+import colorsys
 from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
 
@@ -17,6 +17,8 @@ EDGE_CONTRAST = 3.0
 # On dark, a link at 4.5:1 beside text at 15:1 looks switched off.
 DARK_ACCENT_CONTRAST = 6.0
 DARK_GREY_CONTRAST = 12.0
+# Of what is around a dark card: white text on it has 16:1 in any hue.
+DARK_LIGHTNESS, DARK_SATURATION = 0.075, 0.4
 # A colour whose channels (0 to 255) lie this close together is a grey.
 GREY_SPREAD = 24
 
@@ -30,10 +32,13 @@ class Shades:
     primary_hover: str
     accent: str  # links and focus rings
     edge: str  # around what is filled with primary
+    backdrop: str = ""  # around the card, where the brand says so
+    on_backdrop: str = ""
 
     @cached_property
     def css(self) -> str:
-        properties = (f"--{name.replace('_', '-')}:{value}" for name, value in asdict(self).items())
+        said = {name: value for name, value in asdict(self).items() if value}
+        properties = (f"--{name.replace('_', '-')}:{value}" for name, value in said.items())
         return ":root{" + ";".join(properties) + "}"
 
 
@@ -42,24 +47,15 @@ class Palette:
     light: Shades
     dark: Shades
 
-    @cached_property
-    def css(self) -> str:
-        """The brand's stylesheet. Colours only, so nothing needs escaping."""
-        return f"{self.light.css}\n@media (prefers-color-scheme:dark){{{self.dark.css}}}\n"
-
-    @cached_property
-    def version(self) -> str:
-        """Changes with the css: the stylesheet's ETag, and part of its address in our pages."""
-        return hashlib.sha256(self.css.encode()).hexdigest()[:16]
-
 
 @lru_cache(maxsize=256)
-def palette(color: str) -> Palette:
-    """The palette of a brand colour, `#rgb` or `#rrggbb`."""
+def palette(color: str, background: str = "") -> Palette:
+    """The palette of a brand's colours, each `#rgb` or `#rrggbb`; it may have no background."""
     primary = _hex(_rgb(color))
+    light = _hex(_rgb(background)) if background else ""
     return Palette(
-        light=_shades(primary, LIGHT_SURFACE, TEXT_CONTRAST),
-        dark=_shades(_lifted(primary), DARK_SURFACE, DARK_ACCENT_CONTRAST),
+        light=_shades(primary, LIGHT_SURFACE, TEXT_CONTRAST, light),
+        dark=_shades(_lifted(primary), DARK_SURFACE, DARK_ACCENT_CONTRAST, _dimmed(light)),
     )
 
 
@@ -86,13 +82,24 @@ def _lifted(primary: str) -> str:
     return _visible(primary, DARK_SURFACE, DARK_GREY_CONTRAST if grey else EDGE_CONTRAST)
 
 
-def _shades(primary: str, surface: str, accent_contrast: float) -> Shades:
+def _dimmed(background: str) -> str:
+    """The same hue in the dark, where a pale or a loud one would be too much."""
+    if not background:
+        return ""
+    hue, lightness, saturation = colorsys.rgb_to_hls(*(value / 255 for value in _rgb(background)))
+    shade = (hue, min(lightness, DARK_LIGHTNESS), min(saturation, DARK_SATURATION))
+    return _hex(tuple(round(255 * value) for value in colorsys.hls_to_rgb(*shade)))
+
+
+def _shades(primary: str, surface: str, accent_contrast: float, backdrop: str) -> Shades:
     return Shades(
         primary=primary,
         on_primary=readable_on(primary),
         primary_hover=_hover(primary),
         accent=_visible(primary, surface, accent_contrast),
         edge=_visible(primary, surface, EDGE_CONTRAST),
+        backdrop=backdrop,
+        on_backdrop=backdrop and readable_on(backdrop),
     )
 
 

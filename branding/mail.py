@@ -4,10 +4,11 @@ from email.headerregistry import Address
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
-from django.template.loader import render_to_string
 from django.utils import translation
 from django.utils.functional import Promise
 
+from branding import overrides
+from branding.look import Look, look_of
 from branding.models import Brand
 
 
@@ -25,9 +26,12 @@ def send(
     Raises OSError where the mail server takes no mail.
     """
     with translation.override(language):
-        words = {**context, "brand": brand, "language": language, "title": subject}
-        text = render_to_string(f"{template}.txt", words)
-        html = render_to_string(f"{template}.html", words)
+        look = look_of(brand, language) if brand else None
+        words = {**context, "brand": look, "language": language, "title": subject}
+        words["logo_url"] = _logo_url(look)
+        slug = brand.slug if brand else ""
+        text = overrides.render(slug, f"{template}.txt", words)
+        html = overrides.render(slug, f"{template}.html", words)
         title = _one_line(f"{subject} \N{EN DASH} {brand.name}" if brand else str(subject))
     message = EmailMultiAlternatives(
         title,
@@ -39,6 +43,12 @@ def send(
     )
     message.attach_alternative(html, "text/html")
     message.send()
+
+
+def _logo_url(look: Look | None) -> str:
+    """Mail programs show no SVG, and many no WebP; the name of the brand stands there instead."""
+    is_shown = look is not None and look.logo_url.endswith(".png")
+    return f"{settings.PUBLIC_URL}{look.logo_url}" if look and is_shown else ""
 
 
 def _sender(brand: Brand | None) -> str:

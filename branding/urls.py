@@ -8,4 +8,5 @@ app_name = "branding"
 
 urlpatterns = [
     path("brand/<slug:slug>.css", views.stylesheet, name="stylesheet"),
+    path("brand/files/<str:name>", views.file, name="file"),
 ]

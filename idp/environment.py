@@ -34,6 +34,7 @@ MAX_PORT = 65535
 SHOWN_CHARACTERS = 80
 
 BROKER_SCHEMES = {"redis", "rediss", "redis+socket", "sentinel", "amqp", "amqps"}
+_HOST = re.compile(r"(?!-)[a-z0-9-]{1,63}(\.(?!-)[a-z0-9-]{1,63})*\Z")
 _NOTIFY_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://.")
 
 # A plain address, in ASCII: what goes into the From of every mail.
@@ -176,6 +177,20 @@ def _parse_networks(text: object) -> list[object]:
     return networks
 
 
+def _parse_folder(text: object) -> object:
+    if text == "":
+        raise ValueError("is empty")  # Path("") would be the folder that we run in.
+    return text
+
+
+def _parse_hosts(text: object) -> list[object]:
+    hosts = _items(text)
+    for host in hosts:
+        if not _HOST.match(host):
+            raise ValueError(f"holds {host!r}, which is no host name such as login.example.org")
+    return hosts
+
+
 def _parse_notify_urls(text: object) -> list[object]:
     urls = _items(text)
     for position, url in enumerate(urls, 1):
@@ -307,6 +322,12 @@ class Environment(BaseSettings):
         "Configuration file that `make run` applies instead of the demo.",
         default=None,
     )
+    brand_templates: Annotated[Path | None, BeforeValidator(_parse_folder)] = _setting(
+        "Place",
+        "path",
+        "Folder with templates of single brands, each in a folder with its short name.",
+        default=None,
+    )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = (
         _setting(
             "Place", "debug, info, warning, error", "Least level of log lines.", default="info"
@@ -377,6 +398,13 @@ class Environment(BaseSettings):
         "base64url: 2:NEW,1:OLD.",
     )
 
+    hosts: Annotated[tuple[str, ...], BeforeValidator(_parse_hosts)] = _setting(
+        "Network",
+        "list of host names",
+        "Further names that this server is reached by, in lower case, such as those of brands; the "
+        "one of IDP_PUBLIC_URL need not be said.",
+        default=(),
+    )
     trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_parse_networks)] = _setting(
         "Network",
         "list of networks",

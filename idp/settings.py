@@ -21,7 +21,10 @@ HTTPS = PUBLIC_URL.startswith("https://")
 SECRET_KEY, *SECRET_KEY_FALLBACKS = [key.get_secret_value() for key in env.secret_keys]
 TOKEN_KEYS = {key.id: key.key for key in env.token_keys}
 DEBUG = env.debug
-ALLOWED_HOSTS = [urlsplit(PUBLIC_URL).hostname, "localhost", "127.0.0.1", "[::1]"]
+# What brands may register; the rest is for those who ask from the machine itself.
+BRAND_HOSTS = frozenset(filter(None, [urlsplit(PUBLIC_URL).hostname, *env.hosts]))
+ALLOWED_HOSTS = [*sorted(BRAND_HOSTS), "localhost", "127.0.0.1", "[::1]"]
+BRAND_TEMPLATES = env.brand_templates
 INTERNAL_NETWORKS = env.internal_networks
 TRUSTED_PROXIES = env.trusted_proxies
 BLOCKING = env.blocking
@@ -63,6 +66,7 @@ MIDDLEWARE = [
     "tokens.interaction.browser.BrowserMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "branding.page_language.PageLanguageMiddleware",
+    "idp.outage.MethodNotAllowedMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",

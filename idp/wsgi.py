@@ -19,10 +19,12 @@ environment_or_exit()
 _django = get_wsgi_application()
 
 # What Django's models are made of has to be there before.
+from branding import overrides  # noqa: E402
 from idp import tallies  # noqa: E402
 from idp.database import changes  # noqa: E402
 from tokens import fast_lane  # noqa: E402
 
+overrides.refuse_broken()
 changes.listen()
 tallies.start()
 

@@ -535,7 +535,8 @@ def test_a_short_colour_is_shown_as_a_browser_understands_it(editor, shop):
 
 
 def test_the_first_language_of_a_brand_is_a_choice_of_its_own(editor, shop):
-    form = {"name": "Acme", "primary_color": "#00aa55", "languages": ["en", "nl"]}
+    look = {"primary_color": "#00aa55", "scheme": "light", "corner_radius": "8", "font": "serif"}
+    form = {"name": "Acme", "languages": ["en", "nl"], **look}
     address = page(Brand, "change", shop.brand.pk)
     editor.post(address, {**form, "first_language": "nl"})
     assert Brand.objects.get().languages == ["nl", "en"]

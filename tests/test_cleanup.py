@@ -11,6 +11,7 @@ from django.core.management import call_command
 from django.db import DatabaseError, connection, transaction
 from django.db.models import Model
 
+from branding.models import BrandFile
 from clients_admin.models import Approval, ClientSecret, Proposal
 from clients_admin.proposals import life
 from clients_admin.roles import APPROVERS, VIEWERS
@@ -170,6 +171,11 @@ def retired_key() -> tuple[type[Model], datetime]:
     return SigningKey, NOON + 365 * DAY
 
 
+def brand_file() -> tuple[type[Model], datetime]:
+    BrandFile.objects.create(name="0.svg", content=b"<svg/>", kept_at=NOON)
+    return BrandFile, NOON + DAY
+
+
 def tally() -> tuple[type[Model], datetime]:
     Tally.objects.create(hour=NOON, name="tokens:new", number=1)
     return Tally, NOON + 40 * DAY
@@ -207,6 +213,7 @@ BUILDERS: tuple[Callable[[], tuple[type[Model], datetime]], ...] = (
     session,
     admin_log_entry,
     spent_assertion,
+    brand_file,
     tally,
     ended_secret,
     expiry_warning,

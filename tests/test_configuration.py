@@ -498,6 +498,9 @@ brands:
   - slug: acme
     name: Acme
     primary_color: '#334155'
+    scheme: automatic
+    corner_radius: 12
+    font: system
     languages:
       - en
     approvals_needed: 0

@@ -593,6 +593,7 @@ SEEDS: dict[str, Callable[[House], Draft]] = {
     ),
     "API: delete scope group": lambda house: change(house, "DELETE", "scope-groups/all", b""),
     "stylesheet": lambda _: get("/brand/acme.css", {"v": "1"}),
+    "brand file": lambda _: get("/brand/files/0123456789abcdef0123456789abcdef.svg"),
     "where to change a password": lambda _: get("/.well-known/change-password"),
     "healthz": lambda _: get("/healthz"),
     "readyz": lambda _: get("/readyz"),
@@ -632,7 +633,8 @@ PAGES = {
 }
 OTHERS = {
     "/.well-known/change-password",
-    *("/brand/acme.css", "/healthz", "/readyz", "/metrics", "/admin", "/admin/login/"),
+    *("/brand/acme.css", "/brand/files/0123456789abcdef0123456789abcdef.svg"),
+    *("/healthz", "/readyz", "/metrics", "/admin", "/admin/login/"),
     House.link,
     *("/api/schema", *(f"{API}{path}" for path in (
         "audit", "audit/1", "blocks", "blocks/1", "blocks/1/lift", "blocks/lift",

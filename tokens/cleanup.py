@@ -15,6 +15,7 @@ from django.db import DatabaseError, models, transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from branding.models import BrandFile
 from clients_admin.models import ClientSecret, Proposal
 from idp import metrics
 from idp.audit.models import AUDIT_EVENTS
@@ -159,6 +160,8 @@ RULES: dict[str, Rule] = dict([
              lambda now: Q(closed_at__lte=now - PROPOSALS_KEPT)),
     _rows_of(ExpiryWarning, "a year after the warning",
              lambda now: Q(warned_at__lte=now - WARNINGS_KEPT)),
+    _rows_of(BrandFile, "a day after they came, where no brand has them",
+             BrandFile.unused),
     _rows_of(Tally, "40 days", lambda now: Q(hour__lte=now - TALLIES_KEPT)),
     _rows_of(FailedAttempt, "a day", lambda now: Q(at__lte=now - LONGEST_WINDOW)),
     _rows_of(Block, "90 days after their time", lambda now: Q(until__lte=now - BLOCKS_KEPT)),

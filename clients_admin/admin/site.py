@@ -60,7 +60,7 @@ class OperatorSite(UnfoldAdminSite):
     def admin_view(
         self, view: Callable[..., HttpResponse], cacheable: bool = False
     ) -> Callable[..., HttpResponse]:
-        return csp_override(OPERATOR_CSP)(_opened(super().admin_view(_acted(view), cacheable)))
+        return _under_policy(_opened(super().admin_view(_acted(view), cacheable)))
 
     @method_decorator(never_cache)
     @method_decorator(csp_override(OPERATOR_CSP))
@@ -83,6 +83,19 @@ class OperatorSite(UnfoldAdminSite):
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """Without `colors`, which unfold writes as an inline style: `operators.css` has them."""
         return {**super().each_context(request), "colors": None}
+
+
+def _under_policy(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Under that policy, unless the view has one of its own."""
+
+    @wraps(view)
+    def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        response = view(request, *args, **kwargs)
+        if not hasattr(response, "_csp_config"):
+            response._csp_config = OPERATOR_CSP  # type: ignore[attr-defined]
+        return response
+
+    return answered
 
 
 def _without_role(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:

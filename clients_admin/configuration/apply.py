@@ -10,7 +10,8 @@ from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import transaction
 from django.db.models import Model
 
-from branding.models import Brand
+from branding.models import FILES, Brand, BrandFile
+from branding.uploads import Upload
 from clients_admin import secrets
 from clients_admin.configuration import diff, document, references, sections, stored
 from clients_admin.configuration.diff import Change
@@ -118,7 +119,8 @@ class _Run:
         slug = item.values["slug"]
         row = self.rows.brands.get(slug) or Brand(slug=slug)
         changed = _changed(row, stored.brand, item)
-        _assign(row, item.values)
+        files = {name: _brand_file(item.values[name]) for name in FILES}
+        _assign(row, {**item.values, **files})
         if self.keep("brand", slug, row, item, changed):
             self.rows.brands[slug] = row
 
@@ -267,6 +269,10 @@ def _changed[Row: Model](
 ) -> list[str]:
     """How the item differs from the row; nothing where the row is new."""
     return [] if row._state.adding else list(diff.details(description(row), item.values))
+
+
+def _brand_file(data_url: str | None) -> BrandFile | None:
+    return BrandFile.of(Upload.read(data_url)) if data_url else None
 
 
 def _assign(row: Model, values: Mapping[str, Any]) -> None:

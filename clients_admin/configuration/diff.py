@@ -5,9 +5,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from branding.models import FILES
+
 # Compared like the rest, but what is written into logs is only that they changed: claims are
-# nobody else's business, and keys are pages long.
-ONLY_CHANGED = {"claims", "jwks", "public_keys"}
+# nobody else's business, and keys and files are pages long.
+ONLY_CHANGED = {"claims", "jwks", "public_keys", *FILES}
 SECRET = {"password", "client_secrets"}
 ABSENT = "unset"
 
@@ -38,8 +40,19 @@ def details(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str
             yield f"{key} changed"
         elif key in ("flags", "settings", "translations"):
             yield from _table(key, before[key], value)
+        elif key in ("texts", "links"):
+            yield from _table(key, _flat(before[key]), _flat(value))
         else:
             yield f"{key}: {_shown(before[key])} -> {_shown(value)}"
+
+
+def _flat(table: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """A table by language as one of paths: `nl.sign_in_title`."""
+    return {
+        f"{language}.{name}": value
+        for language, entries in table.items()
+        for name, value in entries.items()
+    }
 
 
 def _table(key: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:

@@ -8,7 +8,6 @@ from django.db import transaction
 from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarString
 
-from branding.models import Brand
 from clients_admin.configuration import stored
 from clients_admin.configuration.values import GRANT_TYPE_ALIASES
 from clients_admin.models import Scope
@@ -59,7 +58,7 @@ def _is_plain(line: str) -> bool:
 def _sections(*, users: bool) -> dict[str, Any]:
     accounts = stored.accounts() if users else []
     return {
-        "brands": _each(map(stored.brand, Brand.objects.order_by("slug"))),
+        "brands": _each(map(stored.brand, stored.brands().order_by("slug"))),
         "scopes": dict(map(_scope, Scope.objects.order_by("name"))),
         "scope_groups": dict(map(_scope_group, stored.scope_groups().order_by("name"))),
         "login_services": _each(map(stored.login_service, stored.login_services())),

@@ -6,7 +6,9 @@ from typing import Any
 
 from django.db.models import Model
 
+from branding import texts
 from branding.models import Brand
+from branding.uploads import PURPOSES
 from clients_admin.configuration import values
 from clients_admin.configuration.document import Entry, Problems, did_you_mean
 from clients_admin.models import Client
@@ -66,6 +68,14 @@ BRAND = (
     Key("slug", values.required_text, required=True),
     Key("name", values.required_text, required=True),
     Key("primary_color", values.text, _default(Brand, "primary_color")),
+    Key("background_color", values.text),
+    Key("scheme", values.choice(Brand.Scheme.values), _default(Brand, "scheme")),
+    Key("corner_radius", values.number, _default(Brand, "corner_radius")),
+    Key("font", values.choice(Brand.Font.values), _default(Brand, "font")),
+    *(Key(name, values.brand_file(purpose), None) for name, purpose in PURPOSES.items()),
+    Key("texts", values.by_language(texts.TEXTS), {}),
+    Key("links", values.by_language(texts.LINKS), {}),
+    Key("hosts", values.names, []),
     Key("privacy_url", values.text),
     Key("terms_url", values.text),
     Key("register_url", values.text),

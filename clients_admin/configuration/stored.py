@@ -12,7 +12,7 @@ from django.db import connection
 from django.db.models import Model, Q, QuerySet
 from django.db.models.functions import Lower
 
-from branding.models import Brand
+from branding.models import FILES, Brand
 from clients_admin.models import Client, Scope, ScopeGroup
 from idp.accounts.models import LocalAccount, LoginService, TrustedIssuer
 
@@ -48,6 +48,10 @@ def accounts() -> QuerySet[LocalAccount]:
     )
 
 
+def brands() -> QuerySet[Brand]:
+    return Brand.objects.select_related(*FILES)
+
+
 def _locked[Row: Model](rows: QuerySet[Row]) -> QuerySet[Row]:
     # Not the rows beside them: an outer join cannot be locked.
     return rows.select_for_update(of=("self",), no_key=True)
@@ -72,7 +76,7 @@ class Rows:
         lower = Q(lower__in=[username.lower() for username in usernames])
         named = accounts().alias(lower=Lower("username")).filter(lower | Q(username__in=usernames))
         return cls(
-            brands={row.slug: row for row in _locked(Brand.objects.all())},
+            brands={row.slug: row for row in _locked(brands())},
             scopes={row.name: row for row in _locked(Scope.objects.all())},
             scope_groups={row.name: row for row in _locked(scope_groups())},
             login_services={row.name: row for row in _locked(login_services())},
@@ -94,6 +98,14 @@ def brand(row: Brand) -> dict[str, Any]:
         "slug": row.slug,
         "name": row.name,
         "primary_color": row.primary_color,
+        "background_color": row.background_color,
+        "scheme": row.scheme,
+        "corner_radius": row.corner_radius,
+        "font": row.font,
+        **{name: file.data_url if (file := getattr(row, name)) else None for name in FILES},
+        "texts": row.texts,
+        "links": row.links,
+        "hosts": sorted(row.hosts),
         "privacy_url": row.privacy_url,
         "terms_url": row.terms_url,
         "register_url": row.register_url,

@@ -7,10 +7,14 @@ there is none or it is wrong. Rules of the models are asked, not repeated.
 import os
 from collections.abc import Callable, Iterable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import ValidationError
 
+from branding.languages import CODES
+from branding.svg import Refused
+from branding.uploads import MAX_RAW_BYTES, Purpose, Upload, content_of
 from clients_admin.configuration.document import Entry, Problems, did_you_mean
 from clients_admin.flags import BY_NAME
 from clients_admin.flags import problems as flag_problems
@@ -21,6 +25,7 @@ from idp.accounts.local import MAX_PASSWORD_CHARACTERS
 from idp.environment import environment
 
 BY_REFERENCE = "env:"
+BY_FILE = "file:"
 # A flag that the registry does not know belongs to somebody else's tooling, unless it looks
 # like this much of a misspelt one.
 MISSPELT = 0.8
@@ -115,6 +120,59 @@ def text_table(entry: Entry, problems: Problems) -> dict[str, str] | None:
         return None
     found = {name: required_text(place, problems) for name, place in entry.value.items()}
     return {name: value for name, value in found.items() if value is not None}
+
+
+def by_language(known: Iterable[str]) -> Reader:
+    """Tables of known names to texts, by language."""
+    return partial(_by_language, known=tuple(known))
+
+
+def _by_language(
+    entry: Entry, problems: Problems, *, known: tuple[str, ...]
+) -> dict[str, dict[str, str]] | None:
+    if _typed(entry, problems, dict) is None:
+        return None
+    found: dict[str, dict[str, str]] = {}
+    for language, place in entry.value.items():
+        if language not in CODES:
+            problems.add(place, f"is no language of the pages: {', '.join(CODES)}")
+        elif texts := text_table(place, problems):
+            for name in texts.keys() - set(known):
+                problems.add(place.part(name), f"is no known key{did_you_mean(name, known)}")
+            found[language] = texts
+    return found
+
+
+def brand_file(purpose: Purpose) -> Reader:
+    """A picture or a font: `file:` and its place beside the configuration file, or a data URL. The
+    value is a data URL, of what is kept."""
+    return partial(_brand_file, purpose=purpose)
+
+
+def _brand_file(entry: Entry, problems: Problems, *, purpose: Purpose) -> str | None:
+    value = text(entry, problems)
+    if not value:
+        return None
+    try:
+        content = _content(value, problems.file)
+        return Upload.checked(content, purpose).data_url
+    except Refused as refused:
+        problems.add(entry, str(refused))
+    except OSError as error:
+        problems.add(entry, f"cannot be read: {error.strerror or 'it is too long'}")
+    return None
+
+
+def _content(value: str, file: Path | None) -> bytes:
+    if not value.startswith(BY_FILE):
+        return content_of(value)
+    if file is None:
+        raise Refused("must be a data URL: there is no file here that another could stand beside")
+    place = file.parent / value.removeprefix(BY_FILE)
+    if not place.is_file():
+        raise Refused(f"names no file: {value.removeprefix(BY_FILE)} beside {file.name}")
+    with place.open("rb") as opened:
+        return opened.read(MAX_RAW_BYTES + 1)
 
 
 def choice(known: Iterable[str]) -> Reader:

@@ -35,6 +35,8 @@ _NO_DATABASE = "no database"
 _SESSION = "where somebody is on their way, in their browser's session; the end of it is told"
 
 NOT_AUDITED = {
+    "branding/models.py:Brand.save": "the row of whoever calls it, who records the change",
+    "branding/models.py:BrandFile.keep": "nothing shows it until a brand names it",
     "clients_admin/roles.py:grant": "what a release defines of roles, after each migration",
     "clients_admin/secrets.py:use": "when a secret was last used, and its hash under a new key",
     "idp/accounts/browser_sessions.py:note_use": "when a session was used last",

@@ -177,3 +177,40 @@ def test_programs_get_json_where_people_get_pages():
         assert (answer.status_code, answer.headers["Content-Type"]) == (404, kind)
         assert b"<code>" not in answer.content
     assert events() == 0
+
+
+# As Firefox and Chromium write it for a page that somebody opens.
+PEOPLE = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "heading"),
+    [
+        ("get", "/nowhere", 404, "There is nothing here"),
+        ("get", "/oauth2/nowhere", 404, "There is nothing here"),
+        ("get", "/api/v1/nowhere", 404, "There is nothing here"),
+        ("put", "/healthz", 405, "This cannot be done here"),
+        ("delete", "/brand/acme.css", 405, "This cannot be done here"),
+        ("put", "/oauth2/device", 405, "This link does not work"),
+    ],
+)
+def test_a_browser_gets_a_page_wherever_it_asks(method, path, status, heading):
+    answer = getattr(Browser(), method)(path, headers=PEOPLE)
+    assert answer.status_code == status
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert f"<h1>{heading}</h1>" in answer.content.decode()
+    assert ("Allow" in answer.headers) is (status == 405)
+    bare = getattr(Browser(), method)(path)
+    assert (bare.status_code, bare.headers.get("Allow")) == (status, answer.headers.get("Allow"))
+
+
+def test_the_page_of_an_outage_is_for_browsers_wherever_they_ask(monkeypatch):
+    def fail(*_: object, **__: object) -> None:
+        raise OperationalError("the server is gone")
+
+    monkeypatch.setattr("branding.views.Brand.objects.filter", fail)
+    browser = Browser(raise_request_exception=False)
+    page = browser.get("/brand/acme.css", headers=PEOPLE)
+    assert (page.status_code, page.headers["Retry-After"]) == (503, "5")
+    assert "<h1>We are away for a moment</h1>" in page.content.decode()
+    assert browser.get("/brand/acme.css").headers["Content-Type"] == "application/json"

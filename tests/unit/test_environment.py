@@ -74,7 +74,7 @@ def test_a_missing_setting_is_named_with_its_meaning(monkeypatch, name):
 @pytest.mark.parametrize("name", sorted(set(Environment.model_fields) - {"config"}))
 def test_an_empty_value_is_refused_or_an_empty_list(monkeypatch, name):
     lists = {"trusted_proxies", "internal_networks", "admin_login_services", "notify_urls"}
-    if name in lists | {"jwks_allowed_networks", "logout_allowed_networks"}:
+    if name in lists | {"jwks_allowed_networks", "logout_allowed_networks", "hosts"}:
         assert getattr(read(monkeypatch, **{name: ""}), name) == ()
     else:
         assert problem(monkeypatch, **{name: ""}) == (

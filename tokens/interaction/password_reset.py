@@ -14,6 +14,7 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.debug import sensitive_post_parameters
 
 from branding.forms import ForgottenPasswordForm, NewPasswordForm
+from branding.look import link_of
 from branding.page_language import language_for
 from branding.pages import render_page
 from clients_admin.models import Client
@@ -53,8 +54,9 @@ def forgotten_url(request: HttpRequest, client: Client) -> str:
 
     The brand's own page goes first.
     """
-    if client.brand and client.brand.reset_url:
-        return str(client.brand.reset_url)
+    brand = client.brand
+    if brand and (url := link_of(brand, "reset_url", language_for(request, brand))):
+        return url
     if not _has_accounts(client):
         return ""
     if request.path == SIGN_IN_PATH:

@@ -100,3 +100,38 @@ document.addEventListener("input", ({ target }) => {
   const isDuration = /^\d{1,12}$/.test(text);
   row.querySelector(".operators-words").textContent = isDuration ? inWords(Number(text)) : "";
 });
+
+// The preview of a brand follows its form.
+
+function previewBrand() {
+  const panel = document.querySelector(".operators-preview");
+  if (!panel) return;
+  const button = panel.querySelector("button");
+  const frame = panel.querySelector("iframe");
+  const width = panel.querySelector("[name=preview_width]");
+  let waiting;
+
+  const show = () => {
+    frame.classList.toggle("is-narrow", width.value === "phone");
+    button.form.requestSubmit(button);
+  };
+
+  // Showing is not leaving: whoever leaves with unsaved changes is still asked.
+  document.addEventListener(
+    "submit",
+    (event) => {
+      if (event.submitter === button) event.stopImmediatePropagation();
+    },
+    true,
+  );
+  for (const kind of ["input", "change"]) {
+    document.addEventListener(kind, ({ target }) => {
+      if (target.form !== button.form) return;
+      clearTimeout(waiting);
+      waiting = setTimeout(show, 400);
+    });
+  }
+  show();
+}
+
+document.addEventListener("DOMContentLoaded", previewBrand);
