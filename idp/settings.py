@@ -273,6 +273,8 @@ LOGGING = {
         "django.security.csrf": {"level": "ERROR"},
         # oauthlib and the toolkit write tokens and codes at DEBUG.
         "oauthlib": {"level": "WARNING"},
+        # It writes the ids of passkeys.
+        "fido2": {"level": "WARNING"},
         "oauth2_provider": {"level": "WARNING"},
         # Apprise and what it sends with write the URLs of chats, which are secrets.
         "apprise": {"handlers": [], "level": "CRITICAL", "propagate": False},

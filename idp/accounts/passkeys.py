@@ -300,6 +300,8 @@ def _accept(  # noqa: PLR0913 - what decides
     if not row.user.is_active or local.account_of(row.user) is None:
         raise Problem("inactive user")
     said = response.response
+    if said.client_data.cross_origin:
+        raise Problem("asked for in a frame of another site")
     if said.user_handle is not None and said.user_handle != row.user.sub.encode():
         raise Problem("the passkey names somebody else")
     try:

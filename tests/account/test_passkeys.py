@@ -11,7 +11,7 @@ from threading import Barrier
 import jwt
 import pytest
 import time_machine
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
@@ -22,6 +22,7 @@ from idp.accounts import passkeys
 from idp.accounts.models import LocalAccount, Passkey, User
 from idp.accounts.passkeys import Proved
 from idp.audit.models import AuditEvent
+from idp.blocking import attempts
 from tests.authenticator import PRESENT, VERIFIED, Authenticator
 from tests.configuration import PASSWORD, Shopper, account, login_service, returned, shop
 from tests.test_admin import operator
@@ -173,6 +174,7 @@ BENT = {
     "another port": ({"client_data": {"origin": "http://localhost:8001"}}, "origin"),
     "a made-up challenge": ({"client_data": {"challenge": "A" * 75}}, "challenge"),
     "no challenge": ({"client_data": {"challenge": ""}}, "challenge"),
+    "a frame of another site": ({"client_data": {"crossOrigin": True}}, "frame"),
     "another type": ({"client_data": {"type": "webauthn.create"}}, "type"),
     "another party": ({"host": "evil.example"}, "RP ID"),
     "nobody was there": ({"flags": VERIFIED}, "Present"),
@@ -282,8 +284,10 @@ def test_who_is_switched_off_stays_outside(shopper, key, model):
     assert why_refused() == "inactive user"
 
 
-def test_wrong_answers_block_as_wrong_passwords_do(shopper, key, settings):
+def test_wrong_answers_block_as_wrong_passwords_do(shopper, key, settings, monkeypatch):
     settings.BLOCKING = "on"
+    # What is counted goes with the test.
+    monkeypatch.setattr(attempts, "apart", transaction.atomic)
     address, options = sign_in_page(shopper)
     wrong, right = key.get(options, signature=b"x" * 70), key.get(options)
     # From many addresses, so that it is the user who is blocked.
