@@ -8,7 +8,8 @@ import pytest
 from django.db import connection
 
 from idp.accounts import second_factor, totp
-from tests.account.test_passkeys import person
+from idp.accounts.models import User
+from tests.configuration import account
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
@@ -16,7 +17,11 @@ NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("way", list(second_factor.Way))
 def test_one_code_at_the_same_time_counts_once(way):
-    user, secret = person(), totp.new_secret()
+    of = account()
+    user = User.objects.create(
+        login_service=of.login_service, external_id=str(of.external_id), username=of.username
+    )
+    secret = totp.new_secret()
     begun = NOW - timedelta(minutes=5)
     codes = second_factor.set_up(user, secret, totp.code(secret, totp.step_at(begun)), begun)
     is_app = way is second_factor.Way.APP
