@@ -47,7 +47,7 @@ docs: .venv/development.stamp ## write the generated pages of docs/
 	$(PYTHON) -m clients_admin.flags_document
 
 screenshots: .venv/development.stamp ## take the pictures of docs/images/screens anew
-	PICTURES=1 $(PYTHON) -m pytest -n $(WORKERS) $(shell grep -rl "pictures import keep" tests/browser)
+	PICTURES=1 $(PYTHON) -m pytest -n $(WORKERS) $(shell grep -rlE "pictures import keep|import pictures" tests/browser)
 
 languages: .venv/runtime.stamp ## compile branding/locale/*.po (needs Debian's gettext)
 	cd branding && django-admin compilemessages --verbosity 0

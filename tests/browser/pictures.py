@@ -25,15 +25,27 @@ _MONTH = re.compile(
 )
 
 
-def keep(page: Page, name: str, *, whole: bool = True) -> None:
-    """Takes the picture, or holds that the page is still as in the one that was taken."""
+def are_taken() -> bool:
+    return bool(os.environ.get(TAKE))
+
+
+def keep(page: Page, name: str, *, whole: bool = True, suffix: str = ".png") -> None:
+    """Takes the picture, or holds that the page is still as in the one that was taken.
+
+    JPEG is the smaller one of what has gradients.
+    """
     page.wait_for_load_state()
     said = outline(page)
     file = OUTLINES / f"{name}.txt"
-    if os.environ.get(TAKE):
+    if are_taken():
         SCREENS.mkdir(parents=True, exist_ok=True)
         OUTLINES.mkdir(exist_ok=True)
-        page.screenshot(path=SCREENS / f"{name}.png", full_page=whole, animations="disabled")
+        page.screenshot(
+            path=SCREENS / f"{name}{suffix}",
+            full_page=whole,
+            animations="disabled",
+            **{} if suffix == ".png" else {"quality": 80},
+        )
         file.write_text(said)
         return
     assert said == file.read_text(), f"{name} is out of date: look at the page, make screenshots"

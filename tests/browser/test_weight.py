@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Page, Response
 
 from branding.previews import PREVIEWS
+from tests.browser import pictures
 from tests.browser.conftest import DESKTOP, PHONE, Visitor
 from tests.servers import LiveIDP
 
@@ -43,12 +44,17 @@ class Scale:
         return taken
 
 
-def previews(issuer: str) -> Iterator[tuple[int, str, str]]:
+def previews(page: Page, issuer: str) -> Iterator[tuple[int, str, str]]:
+    """Of each brand in one look, and what the picture is called."""
     # The pages are the same for each brand, and what each loads is the same on all of its pages.
-    for brand, shown in ((1, PREVIEWS), (2, PREVIEWS[:2])):
+    some = PREVIEWS if pictures.are_taken() else PREVIEWS[:2]
+    for brand, window, scheme, shown in ((1, DESKTOP, "light", PREVIEWS), (2, PHONE, "dark", some)):
+        page.set_viewport_size(window)
+        look = f"{'phone' if window is PHONE else 'desktop'}-{scheme}"
         for preview in shown:
-            query = f"preview_page={preview.slug}&preview_language=de"
-            yield brand, preview.slug, f"{issuer}/admin/branding/brand/{brand}/preview/?{query}"
+            query = f"preview_page={preview.slug}&preview_language=en&preview_scheme={scheme}"
+            address = f"{issuer}/admin/branding/brand/{brand}/preview/?{query}"
+            yield brand, f"users-{preview.slug}-{look}", address
 
 
 def test_no_page_loads_anything_from_elsewhere_or_weighs_100_kilobytes(
@@ -67,9 +73,10 @@ def test_no_page_loads_anything_from_elsewhere_or_weighs_100_kilobytes(
     session.send("Network.setCacheDisabled", {"cacheDisabled": True})
     scale, found = Scale(page), {}
     visitor.requested.clear()
-    for brand, slug, address in previews(visitor.issuer):
+    for brand, slug, address in previews(page, visitor.issuer):
         page.goto(address, wait_until="networkidle")
         parts = scale.taken()
+        pictures.keep(page, slug, suffix=".jpg")
         assert len(parts) >= 4, parts  # the page, two style sheets, its logo
         assert all(part.startswith("200 ") for part in parts), parts
         found[brand, slug] = sum(parts.values()) + script
