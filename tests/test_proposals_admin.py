@@ -164,6 +164,9 @@ def test_only_superusers_say_how_many_approvals_a_brand_needs(shop, editor):
         "primary_color": "#334155",
         "languages": ["en"],
         "first_language": "en",
+        "scheme": "automatic",
+        "font": "system",
+        "corner_radius": "12",
         "approvals_needed": "0",
     }
     browser_of(editor).post(page(Brand, "change", shop.brand_id), form)

@@ -43,6 +43,7 @@ def change(browser: Browser) -> int:
     """The status of an attempt to change something."""
     brand = Brand.objects.get(slug="acme")
     form = {"name": "Changed", "primary_color": "#00aa55", "languages": ["en"]}
+    form |= {"scheme": "automatic", "font": "system", "corner_radius": "12"}
     form |= {"first_language": "en", "opened_version": version_of(brand)}
     return browser.post(reverse("admin:branding_brand_change", args=[brand.pk]), form).status_code
 
