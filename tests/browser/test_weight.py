@@ -74,7 +74,7 @@ def test_no_page_loads_anything_from_elsewhere_or_weighs_100_kilobytes(
     scale, found = Scale(page), {}
     visitor.requested.clear()
     for brand, slug, address in previews(page, visitor.issuer):
-        page.goto(address, wait_until="load")
+        page.goto(address, wait_until="networkidle")
         parts = scale.taken()
         pictures.keep(page, slug, suffix=".jpg")
         assert len(parts) >= 4, parts  # the page, two style sheets, its logo
