@@ -36,7 +36,8 @@ class Authenticator:
         """The answer to `navigator.credentials.create` (RegistrationResponseJSON)."""
         self.user_handle = base64.urlsafe_b64decode(options["user"]["id"] + "==")
         public = cbor.encode(ES256.from_cryptography_key(self.key.public_key()))
-        attested = bytes(16) + struct.pack(">H", 32) + self.credential_id + public
+        attested = bytes(16) + struct.pack(">H", len(self.credential_id))
+        attested += self.credential_id + public
         data = self._data(bent, HAS_KEY) + bent.get("attested", attested)
         statement = cbor.encode({"fmt": "none", "attStmt": {}, "authData": data})
         client_data = self._client_data("webauthn.create", options, bent)

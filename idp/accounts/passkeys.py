@@ -21,8 +21,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from fido2.server import Fido2Server
+from fido2.utils import websafe_encode
 from fido2.webauthn import (
     AttestedCredentialData,
     AuthenticationResponse,
@@ -48,6 +49,8 @@ MAX_PASSKEYS = 10
 LIFETIME = timedelta(minutes=10)
 LONGEST_NAME = 60
 LONGEST_RESPONSE = 16_384
+# Of a credential, in bytes: WebAuthn level 2 section 4.
+LONGEST_ID = 1_023
 _PURPOSE = b"idp.accounts.passkeys"
 _NONCE, _END, _MAC = 16, 8, 32
 
@@ -171,23 +174,28 @@ def register(user: User, said: str, name: str, *, browser: str, now: datetime) -
         credential = _credential_of(made)
     except _MALFORMED as error:
         raise Problem(str(error) or type(error).__name__) from None
+    if len(credential.credential_id) > LONGEST_ID:
+        raise Problem("an id that is too long")
     with transaction.atomic():
         # Who adds several at once does so one after the other.
         User.objects.select_for_update().get(pk=user.pk)
         if Passkey.objects.filter(user=user).count() >= MAX_PASSKEYS:
             raise Problem("too many passkeys")
-        if Passkey.objects.filter(credential_id=credential.credential_id).exists():
-            raise Problem("a passkey that is known already")
         _spend(challenge, end)
-        row = Passkey.objects.create(
-            user=user,
-            name=name,
-            credential_id=credential.credential_id,
-            credential=bytes(credential),
-            sign_count=made.counter,
-            is_synced=bool(made.flags & AuthenticatorData.FLAG.BE),
-            added_at=now,
-        )
+        try:
+            with transaction.atomic():
+                row = Passkey.objects.create(
+                    user=user,
+                    name=name,
+                    credential_id=credential.credential_id,
+                    credential=bytes(credential),
+                    sign_count=made.counter,
+                    is_synced=bool(made.flags & AuthenticatorData.FLAG.BE),
+                    added_at=now,
+                )
+        except IntegrityError:
+            # Section 7.1: whoever else has registered it.
+            raise Problem("a passkey that is known already") from None
         record(Tag.ACCOUNTS_PASSKEY_ADDED, user_id=user.pk, at=now, passkey=row.pk)
     return row
 
@@ -355,7 +363,10 @@ def _read(said: str) -> dict[str, Any]:
 
 def _state(challenge: bytes) -> dict[str, Any]:
     """What fido2 would have a browser's session keep; that the challenge is ours is known."""
-    return Fido2Server._make_internal_state(challenge, UserVerificationRequirement.REQUIRED)
+    return {
+        "challenge": websafe_encode(challenge),
+        "user_verification": UserVerificationRequirement.REQUIRED,
+    }
 
 
 def _credential_of(made: AuthenticatorData) -> AttestedCredentialData:

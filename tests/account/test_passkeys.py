@@ -20,7 +20,7 @@ from clients_admin.models import Client
 from clients_admin.roles import EDITORS
 from idp.accounts import passkeys
 from idp.accounts.models import LocalAccount, Passkey, User
-from idp.accounts.passkeys import Proved
+from idp.accounts.passkeys import Problem, Proved
 from idp.audit.models import AuditEvent
 from idp.blocking import attempts
 from tests.authenticator import PRESENT, VERIFIED, Authenticator
@@ -337,6 +337,14 @@ def test_one_is_added_once_and_its_challenge_as_well(jane):
     assert Passkey.objects.count() == 1
 
 
+@pytest.mark.parametrize(("length", "status"), [(1_023, 303), (1_024, 400), (8_000, 400)])
+def test_an_id_may_be_so_long(jane, length, status):
+    key = Authenticator(URL)
+    key.credential_id = bytes(length)
+    assert add(jane, key).status_code == status
+    assert Passkey.objects.count() == (status == 303)
+
+
 def test_nobody_has_more_than_ten(jane):
     for _ in range(10):
         assert add(jane, Authenticator(URL)).status_code == 303
@@ -407,3 +415,30 @@ def test_of_many_answers_to_one_challenge_at_once_one_counts():
     with ThreadPoolExecutor(8) as pool:
         outcomes = list(pool.map(check, range(8)))
     assert sum(isinstance(outcome, Proved) for outcome in outcomes) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_users_who_add_the_same_at_once_one_has_it():
+    shop()
+    key, start, users = Authenticator(URL), Barrier(2), []
+    for name in ("jane", "joe"):
+        account(name)
+        Shopper(username=name).code()
+        users.append(User.objects.get(username=name))
+    now = timezone.now()
+    made = [key.create(passkeys.to_register(user, user.username, now)) for user in users]
+
+    def register(user: User, said: str) -> str:
+        start.wait()
+        try:
+            passkeys.register(user, said, "mine", browser=user.username, now=now)
+        except Problem as problem:
+            return str(problem)
+        else:
+            return ""
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        told = sorted(pool.map(register, users, made))
+    assert told == ["", "a passkey that is known already"]
