@@ -425,6 +425,16 @@ def test_a_client_without_the_grant_the_flag_or_the_user_is_refused(viewer):
     assert "The user is not active" in said
 
 
+def test_tokens_of_a_client_that_requires_two_factors_say_so(viewer):
+    account()
+    known = shop(flags={"consent": "never", "required_acr": "urn:idp:acr:2fa"})
+    User.objects.create(login_service=login_service(), external_id="1", username="jane")
+    asked = {"user": "acme-web/jane", "grant": "authorization_code", "scope": "openid"}
+    for preview in explain(viewer, known, **asked).context["previews"]:
+        assert preview.claims["acr"] == "urn:idp:acr:2fa"
+        assert preview.claims["amr"] == ["pwd", "otp", "mfa"]
+
+
 def test_without_a_user_no_token_of_a_user_is_made_up(viewer):
     answer = explain(viewer, shop(), grant="authorization_code", scope="openid")
     assert answer.context["previews"] == []

@@ -54,7 +54,7 @@ def previews(decided: Decided) -> list[Preview]:
             living.subject,
             issued_at=case.now,
             auth_time=case.now,
-            amr=case.way.amr,
+            amr=case.way.amr_at(case.client),
         )
         header, problem = _header(case.flags.id_token_alg, "JWT")
         more = "at_hash, sid where a browser signed in, and nonce where the request has one"
@@ -68,6 +68,7 @@ def _living(decided: Decided) -> Living:
     if case.way is ways.ON_BEHALF_OF and user:
         delegation = Delegation(client, user, decided.stored, {"sub": client.client_id})
         return on_behalf_of.unwritten(delegation, case.now)
+    amr = case.way.amr_at(client)
     token = Token(
         client_id=client.pk,
         scope=decided.stored,
@@ -75,7 +76,7 @@ def _living(decided: Decided) -> Living:
         expires_at=decided.expiries.access_token,
         user_id=user.pk if user else None,
         auth_time=case.now if case.way.is_login else None,
-        extra={"amr": list(case.way.amr)} if case.way.amr else None,
+        extra={"amr": list(amr)} if amr else None,
     )
     return Living(token, client, Subject.of(user) if user else None, decided.granted)
 

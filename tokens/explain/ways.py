@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from clients_admin.models import Client, GrantType
-from idp.accounts.assurance import PASSWORD as PASSWORD_METHOD
+from idp.accounts import assurance
 from idp.accounts.assurance import Methods
 from tokens import scopes
 from tokens.grants import on_behalf_of
@@ -41,11 +41,15 @@ class Way:
         """The user is at a page of ours."""
         return self in {AUTHORIZATION_CODE, DEVICE_CODE}
 
-    @property
-    def amr(self) -> Methods:
-        """How a user without a second factor proves who they are; of a trusted issuer's, nobody
-        here knows."""
-        return (PASSWORD_METHOD,) if self.is_login and self is not JWT_BEARER else ()
+    def amr_at(self, client: Client) -> Methods:
+        """How a user proves who they are, with no more than the client requires; of a trusted
+        issuer's, nobody here knows."""
+        if not self.is_login or self is JWT_BEARER:
+            return ()
+        required = client.effective_flags.required_acr
+        if required == assurance.TWO_FACTORS and self.can_ask_for_second_factor:
+            return (assurance.PASSWORD, assurance.ONE_TIME_CODE, assurance.SEVERAL)
+        return (assurance.PASSWORD,)
 
 
 AUTHORIZATION_CODE = Way(
